@@ -1,0 +1,1 @@
+"""BiBench and the training scripts of the networks that this project ships."""

@@ -1,0 +1,175 @@
+"""The bnn dialect: Relax operators that carry the meaning of binary layers.
+
+Activations are NHWC with channels last, convolution weights are OHWI. Two families:
+
+canonical, on sign tensors
+    ``bnn.sign``, ``bnn.conv2d``, ``bnn.dense``
+packed, on words (see :mod:`schedules.bits`)
+    ``bnn.pack``, ``bnn.packed_conv2d``, ``bnn.packed_dense``
+
+and ``bnn.blocked_conv2d`` / ``bnn.blocked_dense``, float layers whose weights are laid out for the kernels.
+
+The operators exist in TVM once this module is imported; TVMScript then knows them as ``R.bnn.*``.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tvm
+from tvm import relax
+from tvm.script import relax as R
+
+from schedules.bits import words_for
+from schedules.window import Window
+
+Expr = relax.Expr
+_Infer = Callable[[relax.Call], relax.TensorType]
+
+
+def shape_of(value: Expr | relax.TensorType) -> tuple[int, ...]:
+    """Return a tensor's static shape.
+
+    Raises
+    ------
+    ValueError
+        If the value is no tensor of static shape.
+    """
+    tensor = value if isinstance(value, relax.TensorType) else value.ty
+    if not isinstance(tensor, relax.TensorType) or tensor.shape is None:
+        raise ValueError(f"{value} has no static shape")
+    return tuple(int(extent) for extent in tensor.shape)
+
+
+def dtype_of(value: Expr) -> str:
+    """Return a tensor's dtype."""
+    return str(value.ty.dtype)
+
+
+def call(name: str, args: Sequence[Expr], **attrs: Any) -> relax.Call:
+    """Return the call of ``relax.bnn.<name>``."""
+    dictionary = tvm.ir.make_node("ir.DictAttrs", **attrs) if attrs else None
+    return relax.Call(tvm.ir.Op.get(f"relax.bnn.{name}"), list(args), dictionary)
+
+
+def window_of(node: relax.Call) -> Window:
+    """Return the window that a convolution of this dialect slides."""
+    attrs = node.attrs
+    vertical, horizontal = (int(extent) for extent in attrs["kernel"])
+    top, left, bottom, right = (int(extent) for extent in attrs["padding"])
+    stride_h, stride_w = (int(extent) for extent in attrs["strides"])
+    dilate_h, dilate_w = (int(extent) for extent in attrs["dilation"])
+    return Window((vertical, horizontal), (stride_h, stride_w), (top, left, bottom, right), (dilate_h, dilate_w))
+
+
+def window_attrs(window: Window) -> dict[str, list[int]]:
+    """Return a window as the attributes that :func:`window_of` reads."""
+    return {
+        "kernel": list(window.kernel),
+        "strides": list(window.strides),
+        "padding": list(window.padding),
+        "dilation": list(window.dilation),
+    }
+
+
+def sign(x: Expr) -> relax.Call:
+    """+1 where ``x`` >= 0, else -1: the sign tensor of ``x``, of its shape and dtype."""
+    return call("sign", [x])
+
+
+def conv2d(signs: Expr, weight: Expr, window: Window, groups: int) -> relax.Call:
+    """Convolve a sign tensor with ±1 weights; padding contributes 0. int32."""
+    return call("conv2d", [signs, weight], groups=groups, **window_attrs(window))
+
+
+def dense(signs: Expr, weight: Expr) -> relax.Call:
+    """``(..., K)`` signs times the transpose of ``(O, K)`` ±1 weights; int32."""
+    return call("dense", [signs, weight])
+
+
+def pack(x: Expr, tau: Expr, flip: Expr, word_bits: int, groups: int = 1) -> relax.Call:
+    """Bits ``(x >= tau) xor flip`` as words; ``tau`` is per channel, ``flip`` is packed."""
+    return call("pack", [x, tau, flip], word_bits=word_bits, groups=groups)
+
+
+def packed_conv2d(words: Expr, weights: Expr, border: Expr, window: Window, channels: int, groups: int) -> relax.Call:
+    """``bnn.conv2d`` on words; see :func:`schedules.bconv2d.bconv2d`."""
+    return call("packed_conv2d", [words, weights, border], channels=channels, groups=groups, **window_attrs(window))
+
+
+def packed_dense(words: Expr, weights: Expr, channels: int, depth: int) -> relax.Call:
+    """``bnn.dense`` on words; see :func:`schedules.bconv2d.bdense`."""
+    return call("packed_dense", [words, weights], channels=channels, depth=depth)
+
+
+def blocked_conv2d(x: Expr, weights: Expr, window: Window, channels: int) -> relax.Call:
+    """Float convolution with blocked weights; see :func:`schedules.conv2d.conv2d`."""
+    return call("blocked_conv2d", [x, weights], channels=channels, **window_attrs(window))
+
+
+def blocked_dense(x: Expr, weights: Expr, channels: int) -> relax.Call:
+    """Float linear layer with blocked weights; see :func:`schedules.conv2d.dense`."""
+    return call("blocked_dense", [x, weights], channels=channels)
+
+
+def _infer_sign(node: relax.Call) -> relax.TensorType:
+    return node.args[0].ty
+
+
+def _convolved(node: relax.Call, channels: int, dtype: str) -> relax.TensorType:
+    count, height, width, _ = shape_of(node.args[0])
+    vertical, horizontal = window_of(node).axes(height, width)
+    return relax.TensorType((count, vertical.out, horizontal.out, channels), dtype)
+
+
+def _infer_conv2d(node: relax.Call) -> relax.TensorType:
+    return _convolved(node, shape_of(node.args[1])[0], "int32")
+
+
+def _infer_dense(node: relax.Call) -> relax.TensorType:
+    return relax.TensorType((*shape_of(node.args[0])[:-1], shape_of(node.args[1])[0]), "int32")
+
+
+def _infer_pack(node: relax.Call) -> relax.TensorType:
+    *outer, channels = shape_of(node.args[0])
+    word_bits, groups = int(node.attrs["word_bits"]), int(node.attrs["groups"])
+    words = groups * words_for(channels // groups, word_bits)
+    return relax.TensorType((*outer, words), f"uint{word_bits}")
+
+
+def _infer_channels(dtype: str) -> _Infer:
+    return lambda node: _convolved(node, int(node.attrs["channels"]), dtype)
+
+
+def _infer_rows(dtype: str) -> _Infer:
+    return lambda node: relax.TensorType((*shape_of(node.args[0])[:-1], int(node.attrs["channels"])), dtype)
+
+
+_OPERATORS: dict[str, tuple[Callable[..., relax.Call], _Infer]] = {
+    "sign": (sign, _infer_sign),
+    "conv2d": (conv2d, _infer_conv2d),
+    "dense": (dense, _infer_dense),
+    "pack": (pack, _infer_pack),
+    "packed_conv2d": (packed_conv2d, _infer_channels("int32")),
+    "packed_dense": (packed_dense, _infer_rows("int32")),
+    "blocked_conv2d": (blocked_conv2d, _infer_channels("float32")),
+    "blocked_dense": (blocked_dense, _infer_rows("float32")),
+}
+
+
+def _script_constructor(name: str) -> Callable[..., relax.Call]:
+    """Return what TVMScript calls for ``R.bnn.<name>(*args, **attrs)``."""
+    return lambda *args, **attrs: call(name, args, **attrs)
+
+
+def _declare() -> None:
+    """Tell TVM's operator registry and TVMScript about the dialect."""
+    for name, (_, infer) in _OPERATORS.items():
+        tvm.ir.register_op_attr(f"relax.bnn.{name}", "FInferType", lambda node, _builder, infer=infer: infer(node))
+        tvm.ir.register_op_attr(f"relax.bnn.{name}", "FPurity", True)
+    R.bnn = types.SimpleNamespace(**{name: _script_constructor(name) for name in _OPERATORS})
+
+
+_declare()

@@ -1,0 +1,219 @@
+"""Group every layer with its epilogue, and with the packing of its result, into one function.
+
+Before: ``d = packed_conv2d(..); a = multiply(d, s); y = add(a, r); p = pack(y, ..)`` in ``main``.
+After:  ``main`` calls a private function that holds the four and returns what others read of ``y`` and ``p``.
+
+Each group becomes one kernel, so between two grouped operators nothing crosses memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Sequence
+
+import tvm
+from tvm import relax
+
+from relay_passes.dialect import shape_of
+from relay_passes.evaluate import ELEMENTWISE
+from relay_passes.layers import layer_name
+from relay_passes.rewrite import MAIN, Expr, Rewriter, bindings, is_constant, op_name
+
+_ANCHORS = frozenset(
+    f"relax.bnn.{name}" for name in ("packed_conv2d", "packed_dense", "blocked_conv2d", "blocked_dense")
+)
+PACK = "relax.bnn.pack"
+
+Binding = relax.VarBinding
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Bindings that become one kernel.
+
+    Parameters
+    ----------
+    name
+        Of the layer inside, or of the first operator.
+    members
+        In order; packs come last.
+    result
+        The one value that is read outside, or packed, or both.
+    outputs
+        What is read outside: the result, its packed forms, or both.
+    """
+
+    name: str
+    members: tuple[Binding, ...]
+    result: relax.Var
+    outputs: tuple[relax.Var, ...]
+
+    @property
+    def inputs(self) -> list[Expr]:
+        """What the members read from outside, once each; scalar constants stay inside."""
+        made = {member.var for member in self.members}
+        found: dict[Expr, None] = {}
+        for member in self.members:
+            for arg in tensor_args(member.value):
+                if arg not in made and not _is_scalar(arg):
+                    found[arg] = None
+        return list(found)
+
+
+def tensor_args(node: Expr) -> list[Expr]:
+    """Return the tensor operands of a call."""
+    return [arg for arg in node.args if isinstance(arg.ty, relax.TensorType)] if isinstance(node, relax.Call) else []
+
+
+def _is_scalar(value: Expr) -> bool:
+    return is_constant(value) and not shape_of(value)
+
+
+class _Graph:
+    """Who reads what in a straight-line function."""
+
+    def __init__(self, function: relax.Function) -> None:
+        self.bindings = bindings(function)
+        self.readers: dict[relax.Var, set[relax.Var]] = {}
+        self.read_outside = set(_vars_in(function.body.body))
+        for binding in self.bindings:
+            for var in _vars_in(binding.value):
+                self.readers.setdefault(var, set()).add(binding.var)
+            if not isinstance(binding.value, relax.Call):
+                self.read_outside.update(_vars_in(binding.value))
+
+    def groups(self) -> list[Group]:
+        """Return the groups, those around layers first so that a layer gets its epilogue before anyone else."""
+        taken: set[relax.Var] = set()
+        found = []
+        for is_seed in (_is_anchor, _is_elementwise, _is_pack):
+            for position, binding in enumerate(self.bindings):
+                if binding.var not in taken and is_seed(binding.value):
+                    group = self._grow(position, taken)
+                    taken.update(member.var for member in group.members)
+                    found.append(group)
+        return found
+
+    def _grow(self, position: int, taken: set[relax.Var]) -> Group:
+        """Return the largest group from a seed downwards that has a single result before packing."""
+        seed = self.bindings[position]
+        members = {seed.var: seed, **self._followers(position, taken)}
+        for result in reversed(list(members)):
+            inside = _ancestors(result, members)
+            if all(self._is_read_only_by(var, inside) for var in inside - {result}):
+                return self._group(seed, [members[var] for var in members if var in inside], result, taken)
+        raise AssertionError("a seed alone is always a group")
+
+    def _followers(self, position: int, taken: set[relax.Var]) -> dict[relax.Var, Binding]:
+        """Return the elementwise bindings of the seed's shape that depend on it through each other only."""
+        seed = self.bindings[position]
+        members: dict[relax.Var, Binding] = {}
+        elsewhere: set[relax.Var] = set()
+        if _is_pack(seed.value):
+            return members
+        for binding in self.bindings[position + 1 :]:
+            reads = set(_vars_in(binding.value))
+            if not reads & (members.keys() | {seed.var} | elsewhere):
+                continue
+            fits = _is_elementwise(binding.value) and shape_of(binding.var) == shape_of(seed.var)
+            if fits and binding.var not in taken and not reads & elsewhere:
+                members[binding.var] = binding
+            else:
+                elsewhere.add(binding.var)
+        return members
+
+    def _is_read_only_by(self, var: relax.Var, readers: set[relax.Var]) -> bool:
+        return var not in self.read_outside and self.readers.get(var, set()) <= readers
+
+    def _group(self, seed: Binding, members: list[Binding], result: relax.Var, taken: set[relax.Var]) -> Group:
+        packs = [
+            binding
+            for binding in self.bindings
+            if _is_pack(binding.value) and binding.value.args[0].same_as(result) and binding.var not in taken
+        ]
+        packed = {pack.var for pack in packs}
+        outputs = [pack.var for pack in packs]
+        if _is_pack(seed.value) or not self._is_read_only_by(result, packed):
+            outputs.insert(0, result)
+        name = re.sub(r"\W+", "_", layer_name(seed.value)).strip("_")
+        return Group(name, (*members, *packs), result, tuple(outputs))
+
+
+def _vars_in(value: Expr) -> Iterable[relax.Var]:
+    if isinstance(value, relax.Var):
+        yield value
+    elif isinstance(value, relax.Call):
+        for arg in value.args:
+            yield from _vars_in(arg)
+    elif isinstance(value, relax.Tuple):
+        for field in value.fields:
+            yield from _vars_in(field)
+    elif isinstance(value, relax.TupleGetItem):
+        yield from _vars_in(value.tuple_value)
+
+
+def _ancestors(var: relax.Var, members: dict[relax.Var, Binding]) -> set[relax.Var]:
+    """Return a member with all the members that it depends on."""
+    found = {var}
+    for candidate in reversed(list(members)):
+        if candidate in found:
+            found.update(read for read in _vars_in(members[candidate].value) if read in members)
+    return found
+
+
+def _is_anchor(value: Expr) -> bool:
+    return op_name(value) in _ANCHORS
+
+
+def _is_elementwise(value: Expr) -> bool:
+    return op_name(value) in ELEMENTWISE
+
+
+def _is_pack(value: Expr) -> bool:
+    return op_name(value) == PACK
+
+
+def _kernel_function(group: Group, inputs: Sequence[Expr]) -> relax.Function:
+    """Return the private function of a group."""
+    builder = relax.BlockBuilder()
+    params = [relax.Var(f"p{index}", value.ty) for index, value in enumerate(inputs)]
+    new: dict[Expr, Expr] = dict(zip(inputs, params, strict=True))
+    with builder.function(MAIN, params, {"Primitive": True}):
+        with builder.dataflow():
+            for member in group.members:
+                node = member.value
+                args = [new.get(arg, arg) for arg in node.args]
+                new[member.var] = builder.emit(relax.Call(node.op, args, node.attrs, node.ty_args, node.span))
+            results = [builder.emit_output(new[var]) for var in group.outputs]
+        builder.emit_func_output(results[0] if len(results) == 1 else relax.Tuple(results))
+    return builder.get()[MAIN].without_attr("global_symbol")
+
+
+class _Fuse(Rewriter):
+    def begin(self, function: relax.Function) -> None:
+        groups = _Graph(function).groups()
+        self._group_of_result = {group.result: group for group in groups}
+        self._members = {member.var for group in groups for member in group.members}
+
+    def copy(self, binding: Binding) -> None:
+        group = self._group_of_result.get(binding.var)
+        if group is not None:
+            self._call(group)
+        elif binding.var not in self._members:
+            super().copy(binding)
+
+    def _call(self, group: Group) -> None:
+        inputs = group.inputs
+        kernel = self.builder.add_func(_kernel_function(group, inputs), group.name)
+        result = self.emit(relax.Call(kernel, [self.substituted(value) for value in inputs]))
+        if len(group.outputs) == 1:
+            self.renamed[group.outputs[0]] = result
+            return
+        for index, var in enumerate(group.outputs):
+            self.renamed[var] = self.emit(relax.TupleGetItem(result, index))
+
+
+def fuse_layers(module: tvm.IRModule) -> tvm.IRModule:
+    """Move every group of ``main`` into a function of its own."""
+    return _Fuse().run(module)

@@ -1,0 +1,153 @@
+"""The layers of a float graph as binarization sees them, and why each is or is not binary."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import numpy.typing as npt
+import tvm
+from tvm import relax
+
+from relay_passes.dialect import shape_of
+from relay_passes.rewrite import MAIN, array_of, bindings, is_constant, op_name
+from relay_passes.value_domain import Domain, ValueDomains, describe
+
+Array = npt.NDArray[np.generic]
+
+#: The straight-through idiom leaves |w| off its channel's scale by rounding: 1e-7 of 1, that is up to 6e-5 of a scale of
+#: a few thousandths.
+SCALE_TOLERANCE = 1e-4
+_KINDS = {
+    "relax.nn.conv1d": "conv1d",
+    "relax.nn.conv2d": "conv2d",
+    "relax.nn.conv3d": "conv3d",
+    "relax.nn.conv1d_transpose": "transposed conv1d",
+    "relax.nn.conv2d_transpose": "transposed conv2d",
+    "relax.matmul": "linear",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class BinaryWeight:
+    """A weight tensor that holds ±scale in every output channel; ``signs`` is its (O, ...) sign tensor, float32."""
+
+    signs: npt.NDArray[np.float32]
+    scale: npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """A convolution or linear layer of the float graph.
+
+    Parameters
+    ----------
+    name
+        The module's path in the PyTorch model.
+    kind
+        ``conv2d``, ``linear``, …
+    weight_shape
+        ``(O, ...)``, empty if the weight is no constant.
+    macs
+        Multiply-accumulates of one call.
+    activations
+        The input's value domain.
+    weight
+        The binary weight, or why it is not binary.
+    """
+
+    name: str
+    kind: str
+    weight_shape: tuple[int, ...]
+    macs: int
+    activations: Domain
+    weight: BinaryWeight | str
+
+    @property
+    def float_reason(self) -> str | None:
+        """Why the layer stays float; None if it is binary."""
+        if self.input_scale is None:
+            return f"its input takes {describe(self.activations)}, not two opposite values"
+        if isinstance(self.weight, str):
+            return self.weight
+        if self.kind not in {"conv2d", "linear"}:
+            return f"both operands are binary, but there is no packed kernel for a {self.kind}"
+        return None
+
+    @property
+    def input_scale(self) -> float | None:
+        """``b`` if the input takes exactly the values ±b, else None."""
+        if self.activations is None or len(self.activations) != len(("-", "+")):
+            return None
+        low, high = sorted(self.activations)
+        return high if low == -high else None
+
+
+def layer_name(node: relax.Call) -> str:
+    """Return the module path that the front end put on a call, or the operator's name."""
+    if node.span is not None:
+        return str(node.span.source_name.name)
+    return str(node.op.name).removeprefix("relax.")
+
+
+def is_layer(node: relax.Expr) -> bool:
+    """Tell whether a value is a convolution, or a product with a weight or between activations."""
+    return op_name(node) in _KINDS
+
+
+def weight_of(node: relax.Call) -> Array | None:
+    """Return a layer's constant weight with its output channels first, None if it depends on the input."""
+    weight = node.args[1]
+    if not is_constant(weight):
+        return None
+    values = array_of(weight)
+    return values.T if op_name(node) == "relax.matmul" and values.ndim == len(("K", "O")) else values
+
+
+def binary_weight(weight: Array) -> BinaryWeight | str:
+    """Split a weight into signs and one scale per output channel, or say why that is impossible.
+
+    A channel of nothing but zeros has scale 0 and, arbitrarily, positive signs.
+    """
+    rows = weight.reshape(len(weight), -1).astype(np.float64)
+    magnitude = np.abs(rows)
+    scale = magnitude.mean(axis=1)
+    off = np.abs(magnitude - scale[:, None]) > SCALE_TOLERANCE * scale[:, None]
+    if off.any():
+        channel = int(off.any(axis=1).argmax())
+        found = np.unique(rows[channel])
+        zeros = int((rows == 0).sum())
+        values = describe(frozenset(found.tolist())) if len(found) <= len("±α0") else f"{len(found)} different values"
+        return f"its weights are not ±scale: channel {channel} holds {values}" + (
+            f", and {zeros} weights are zero" if zeros else ""
+        )
+    signs = np.where(rows < 0, np.float32(-1), np.float32(1)).reshape(weight.shape)
+    return BinaryWeight(signs, scale.astype(np.float32))
+
+
+def examine(node: relax.Call, activations: Domain) -> Layer:
+    """Return what binarization needs to know of a layer whose input takes the given values."""
+    weight = weight_of(node)
+    depth = 0 if weight is None else math.prod(weight.shape[1:])
+    if weight is None:
+        depth = shape_of(node.args[0])[-1]
+        verdict: BinaryWeight | str = "its second operand depends on the input"
+    else:
+        verdict = binary_weight(weight)
+    return Layer(
+        layer_name(node),
+        _KINDS[str(node.op.name)],
+        () if weight is None else weight.shape,
+        math.prod(shape_of(node)) * depth,
+        activations,
+        verdict,
+    )
+
+
+def layers_of(module: tvm.IRModule) -> list[Layer]:
+    """Examine every layer of a float module, in order."""
+    function = module[MAIN]
+    domains = ValueDomains.of_function(function)
+    nodes = [binding.value for binding in bindings(function) if is_layer(binding.value)]
+    return [examine(node, domains.of(node.args[0])) for node in nodes]

@@ -1,0 +1,70 @@
+"""Lower every operator to TIR: the kernels' plain meanings, one unscheduled function a fused layer.
+
+Before: Relax functions of ``bnn`` and standard operators. After: ``call_tir`` of one PrimFunc each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tvm
+from tvm import relax
+
+from relay_passes.dialect import dtype_of, shape_of, window_of
+from schedules.bconv2d import bconv2d, bdense
+from schedules.bitpack import bitpack
+from schedules.conv2d import conv2d, dense
+
+_Legalize = Callable[[relax.BlockBuilder, relax.Call], relax.Expr]
+
+
+def _sizes(node: relax.Call, *names: str) -> list[int]:
+    return [int(node.attrs[name]) for name in names]
+
+
+def _kernel(meaning: Callable[..., Any], options: Callable[[relax.Call], list[Any]]) -> _Legalize:
+    """Return the rule that turns a call into ``meaning(*tensors, *options(call))``."""
+
+    def legalize(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
+        values = options(node)
+        name = meaning.__name__
+        return builder.call_te(lambda *tensors: meaning(*tensors, *values), *node.args, primfunc_name_hint=name)
+
+    return legalize
+
+
+def _pack(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
+    x = node.args[0]
+    function = bitpack(shape_of(x), dtype_of(x), *_sizes(node, "word_bits", "groups"))
+    return relax.call_tir(builder.add_func(function, "bitpack"), list(node.args), out_ty=node.ty)
+
+
+def _sign(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
+    x = node.args[0]
+    one, minus_one = (relax.const(value, dtype_of(x)) for value in (1, -1))
+    positive = builder.emit(relax.op.greater_equal(x, relax.const(0, dtype_of(x))))
+    return relax.op.where(positive, one, minus_one)
+
+
+_RULES: dict[str, _Legalize] = {
+    "sign": _sign,
+    "pack": _pack,
+    "packed_conv2d": _kernel(bconv2d, lambda node: [window_of(node), *_sizes(node, "channels", "groups")]),
+    "packed_dense": _kernel(bdense, lambda node: _sizes(node, "channels", "depth")),
+    "blocked_conv2d": _kernel(conv2d, lambda node: [window_of(node), *_sizes(node, "channels")]),
+    "blocked_dense": _kernel(dense, lambda node: _sizes(node, "channels")),
+}
+for _name, _rule in _RULES.items():
+    tvm.ir.register_op_attr(f"relax.bnn.{_name}", "FLegalize", _rule)
+
+
+def lower(module: tvm.IRModule) -> tvm.IRModule:
+    """Lower a packed module to unscheduled TIR."""
+    passes = [
+        relax.transform.LegalizeOps(),
+        relax.transform.RewriteDataflowReshape(),
+        relax.transform.FuseTIR(),
+        relax.transform.DeadCodeElimination(),
+    ]
+    return tvm.ir.transform.Sequential(passes)(module)

@@ -1,0 +1,77 @@
+"""Pack the operands of binary operators into words: weights now, activations at run time.
+
+Before: ``bnn.conv2d(bnn.sign(x), signs)``. After: ``bnn.packed_conv2d(bnn.pack(x, 0, 0), words, border)``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import tvm
+from tvm import relax
+
+from relay_passes import dialect
+from relay_passes.rewrite import Expr, Rewriter, array_of, constant, op_name
+from schedules import bits
+from schedules.border import border_table
+from schedules.isa import Isa
+
+
+def block_channels(weight: npt.NDArray[np.generic], lanes: int) -> npt.NDArray[np.generic]:
+    """Move output channels innermost, ``lanes`` at a time: ``(O, ...)`` to ``(ceil(O / lanes), ..., lanes)``.
+
+    Channels past the last are zero.
+    """
+    blocks = -(-len(weight) // lanes)
+    filled = np.pad(weight, [(0, blocks * lanes - len(weight))] + [(0, 0)] * (weight.ndim - 1))
+    return np.moveaxis(filled.reshape(blocks, lanes, *weight.shape[1:]), 1, -1)
+
+
+class _Pack(Rewriter):
+    def __init__(self, isa: Isa) -> None:
+        super().__init__()
+        self._isa = isa
+        self._words: dict[tuple[Expr, int], relax.Var] = {}
+
+    def call(self, node: relax.Call) -> Expr:
+        if op_name(node) == "relax.bnn.conv2d":
+            return self._conv2d(node)
+        if op_name(node) == "relax.bnn.dense":
+            return self._dense(node)
+        return node
+
+    def _conv2d(self, node: relax.Call) -> Expr:
+        signs, groups, window = array_of(node.args[1]), int(node.attrs["groups"]), dialect.window_of(node)
+        _, height, width, _ = dialect.shape_of(node.args[0])
+        border = border_table(signs, window, height, width)
+        lanes = self._lanes(len(signs), groups)
+        filled = np.pad(border, ((0, 0), (0, 0), (0, -len(signs) % lanes)))
+        weights = block_channels(bits.pack(signs, self._isa.word_bits), lanes)
+        words = self._packed(node.args[0], groups)
+        return dialect.packed_conv2d(words, constant(weights), constant(filled), window, len(signs), groups)
+
+    def _dense(self, node: relax.Call) -> Expr:
+        signs = array_of(node.args[1])
+        weights = block_channels(bits.pack(signs, self._isa.word_bits), self._isa.binary_lanes)
+        return dialect.packed_dense(self._packed(node.args[0], 1), constant(weights), len(signs), signs.shape[1])
+
+    def _lanes(self, channels: int, groups: int) -> int:
+        """One vector of output channels reads one group's inputs."""
+        return self._isa.binary_lanes if groups == 1 else int(np.gcd(channels // groups, self._isa.binary_lanes))
+
+    def _packed(self, signs: Expr, groups: int) -> relax.Var:
+        """Return the words of a sign tensor, packed once however many layers read them."""
+        made = self.definition(signs)
+        source = made.args[0] if op_name(made) == "relax.bnn.sign" else signs
+        if (source, groups) not in self._words:
+            channels = dialect.shape_of(source)[-1]
+            tau = constant(np.zeros(channels, dialect.dtype_of(source)))
+            flip = constant(bits.pack_bools(np.zeros(channels, np.bool_), self._isa.word_bits, groups))
+            packed = dialect.pack(source, tau, flip, self._isa.word_bits, groups)
+            self._words[source, groups] = self.emit(packed)
+        return self._words[source, groups]
+
+
+def pack_layers(module: tvm.IRModule, isa: Isa) -> tvm.IRModule:
+    """Pack every binary operator for the word and vector width of ``isa``."""
+    return _Pack(isa).run(module)

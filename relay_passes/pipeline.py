@@ -1,0 +1,105 @@
+"""The compiler from float Relax to scheduled TIR, as a list that can be read aloud, and its runner."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Sequence
+
+import tvm
+from tvm import relax
+
+from relay_passes.binarize import binarize
+from relay_passes.block_float_layers import block_float_layers
+from relay_passes.collapse_straight_through import collapse_straight_through
+from relay_passes.decompose_batch_norm import decompose_batch_norm
+from relay_passes.fold_constants import fold_constants
+from relay_passes.form_thresholds import form_thresholds
+from relay_passes.fuse_layers import fuse_layers
+from relay_passes.lower import lower
+from relay_passes.pack_layers import pack_layers
+from relay_passes.schedule_kernels import schedule_kernels
+from relay_passes.to_nhwc import to_nhwc
+from schedules.errors import UserError
+from schedules.isa import Isa
+
+Module = tvm.IRModule
+
+
+@dataclasses.dataclass(frozen=True)
+class Pass:
+    """One step: a function from module to module, with the name that errors, dumps and timings show."""
+
+    name: str
+    apply: Callable[[Module], Module]
+
+
+@dataclasses.dataclass(frozen=True)
+class Applied:
+    """What the runner tells its observer after each pass."""
+
+    name: str
+    module: Module
+    seconds: float
+
+
+Observer = Callable[[Applied], None]
+
+
+def _pass(function: Callable[..., Module], *options: object) -> Pass:
+    return Pass(function.__name__, functools.partial(_with_options, function, options))
+
+
+def _with_options(function: Callable[..., Module], options: tuple[object, ...], module: Module) -> Module:
+    return function(module, *options)
+
+
+def simplify() -> list[Pass]:
+    """Float graph to channels-last float graph, in which layers can be examined."""
+    return [
+        _pass(fold_constants),
+        _pass(decompose_batch_norm),
+        _pass(collapse_straight_through),
+        _pass(to_nhwc),
+        _pass(fold_constants),
+    ]
+
+
+def canonicalize() -> list[Pass]:
+    """Simplified graph to canonical binary IR: the ``bnn`` dialect on sign tensors."""
+    return [_pass(binarize)]
+
+
+def pack(isa: Isa) -> list[Pass]:
+    """Canonical to packed IR: words, integer thresholds, weights laid out for the kernels."""
+    return [_pass(pack_layers, isa), _pass(form_thresholds), _pass(block_float_layers, isa)]
+
+
+def lower_to(isa: Isa) -> list[Pass]:
+    """Packed IR to scheduled TIR."""
+    return [_pass(fuse_layers), _pass(lower), _pass(schedule_kernels, isa)]
+
+
+def run(module: Module, passes: Sequence[Pass], observe: Observer | None = None) -> Module:
+    """Apply passes in order, checking after each that the module is well formed.
+
+    Raises
+    ------
+    UserError
+        As a pass raised it: the model cannot be compiled.
+    RuntimeError
+        If a pass fails or breaks the module; the message names the pass.
+    """
+    for step in passes:
+        start = time.perf_counter()
+        try:
+            module = step.apply(module)
+            relax.analysis.well_formed(module)
+        except UserError:
+            raise
+        except Exception as error:
+            raise RuntimeError(f"pass {step.name} failed: {error}") from error
+        if observe is not None:
+            observe(Applied(step.name, module, time.perf_counter() - start))
+    return module

@@ -1,0 +1,1 @@
+"""Targets, the bit convention, and the kernels with their schedules: everything below the graph."""

@@ -1,0 +1,87 @@
+"""Binary convolution and binary linear layer: packed words in, integer dot products out.
+
+With bits ``a`` and ``w`` standing for signs, a product of signs is +1 where the bits agree, so over ``K`` signs
+
+    dot = K - 2 * popcount(a xor w).
+
+The bits past the last channel of a word are 0 in both operands and add nothing to the count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tvm import te, tirx
+from tvm.ir import Expr as Index
+
+from schedules.convolution import accumulate, accumulate_rows, border_class, first_channels
+from schedules.window import Window
+
+#: The name of the block that schedules tile.
+ANCHOR = "popcount"
+
+
+def count_mismatches(word_bits: int, words: int) -> Callable[[Index, Index], Index]:
+    """Return the popcount of one word, in a dtype that ``words`` of them cannot overflow."""
+    wide = words * word_bits >= 1 << word_bits
+    return lambda a, w: tirx.popcount(a ^ w).astype("uint32") if wide else tirx.popcount(a ^ w)
+
+
+def bconv2d(
+    words: te.Tensor, weights: te.Tensor, border: te.Tensor, window: Window, channels: int, groups: int = 1
+) -> te.Tensor:
+    """Binary convolution with zero padding.
+
+    Parameters
+    ----------
+    words
+        ``(N, H, W, groups * depth words)`` unsigned.
+    weights
+        ``(blocks, kernel height, kernel width, depth words, lanes)`` unsigned.
+    border
+        ``(row classes, column classes, blocks * lanes)`` int32, from :func:`schedules.border.border_table`.
+    window, groups
+        Geometry.
+    channels
+        Output channels, at most ``blocks * lanes``.
+
+    Returns
+    -------
+    ``(N, OH, OW, channels)`` int32.
+    """
+    _, kernel_h, kernel_w, depth, _ = (int(extent) for extent in weights.shape)
+    mismatches = count_mismatches(bits_of(words), kernel_h * kernel_w * depth)
+    count = accumulate(words, weights, window, groups, ANCHOR, mismatches)
+    vertical, horizontal = window.axes(int(words.shape[1]), int(words.shape[2]))
+
+    def dot(_n: Index, i: Index, j: Index, o: Index, mismatched: Index) -> Index:
+        total = border[border_class(vertical, i), border_class(horizontal, j), o]
+        return total - mismatched.astype("int32") * 2
+
+    return first_channels(count, channels, "dot", dot)
+
+
+def bdense(words: te.Tensor, weights: te.Tensor, channels: int, depth: int) -> te.Tensor:
+    """Binary linear layer.
+
+    Parameters
+    ----------
+    words
+        ``(..., depth words)`` unsigned.
+    weights
+        ``(blocks, depth words, lanes)`` unsigned.
+    channels, depth
+        Outputs, and inputs in signs.
+
+    Returns
+    -------
+    ``(..., channels)`` int32.
+    """
+    mismatches = count_mismatches(bits_of(words), int(weights.shape[1]))
+    count = accumulate_rows(words, weights, ANCHOR, mismatches)
+    return first_channels(count, channels, "dot", lambda *index: depth - index[-1].astype("int32") * 2)
+
+
+def bits_of(words: te.Tensor) -> int:
+    """Return the width of a packed tensor's words."""
+    return int(str(words.dtype).removeprefix("uint"))

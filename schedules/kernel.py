@@ -1,0 +1,98 @@
+"""The kernel table: what each kernel means, what it must equal, and which instruction sets it is scheduled for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import tvm
+from tvm import s_tir
+
+from schedules import bconv2d, conv2d, reference
+from schedules.bitpack import PACK_WORDS
+from schedules.isa import ISAS, Isa
+from schedules.loops import schedule_loops
+from schedules.tile import Tile, choose_tile, schedule_anchored
+
+
+@dataclasses.dataclass(frozen=True)
+class Kernel:
+    """An operator in TIR.
+
+    Parameters
+    ----------
+    name
+        As reports show it.
+    anchor
+        The reduction block of its functions, which tells them apart from other kernels'.
+    meaning
+        Builds the unscheduled tensor expression.
+    reference
+        The same in NumPy, on signs or floats.
+    lanes
+        Output channels a vector, by instruction set.
+    """
+
+    name: str
+    anchor: str
+    meaning: Callable[..., Any]
+    reference: Callable[..., Any]
+    lanes: Callable[[Isa], int]
+
+
+BINARY_CONV2D = Kernel("bconv2d", bconv2d.ANCHOR, bconv2d.bconv2d, reference.conv2d, lambda isa: isa.binary_lanes)
+BINARY_DENSE = Kernel("bdense", bconv2d.ANCHOR, bconv2d.bdense, reference.dense, lambda isa: isa.binary_lanes)
+FLOAT_CONV2D = Kernel("conv2d", conv2d.ANCHOR, conv2d.conv2d, reference.conv2d, lambda isa: isa.float_lanes)
+FLOAT_DENSE = Kernel("dense", conv2d.ANCHOR, conv2d.dense, reference.dense, lambda isa: isa.float_lanes)
+
+KERNELS = (BINARY_CONV2D, BINARY_DENSE, FLOAT_CONV2D, FLOAT_DENSE)
+#: Every row of the table: each kernel on each instruction set. Tests and benchmarks run them all.
+VARIANTS = tuple((kernel, isa) for kernel in KERNELS for isa in ISAS)
+
+_SPATIAL_OF_CONVOLUTION = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What was chosen for one function: the kernel, the instruction set and the register tile."""
+
+    kernel: str
+    isa: str
+    tile: Tile | None
+
+    def __str__(self) -> str:
+        """As the report prints it: ``bconv2d/avx512-vpopcntdq 8x2``."""
+        tile = "" if self.tile is None else f" {self.tile.pixels}x{self.tile.vectors}"
+        return f"{self.kernel}/{self.isa}{tile}"
+
+
+def schedule_function(function: tvm.tirx.PrimFunc, isa: Isa) -> tuple[tvm.tirx.PrimFunc, Choice]:
+    """Return a lowered layer scheduled for an instruction set, and what was chosen for it."""
+    schedule = s_tir.Schedule(tvm.IRModule({"main": function}))
+    blocks = {schedule.get(block).name_hint: block for block in schedule.get_child_blocks(schedule.get_sblock("root"))}
+    anchor = next((name for name in (bconv2d.ANCHOR, conv2d.ANCHOR) if name in blocks), None)
+    if anchor is None:
+        schedule_loops(schedule, isa.float_lanes)
+        return schedule.mod["main"], Choice("loops", isa.name, None)
+    shape = [int(extent) for extent in schedule.get(blocks[anchor]).writes[0].source.shape]
+    kernel = _kernel_of(anchor, len(shape) == _SPATIAL_OF_CONVOLUTION)
+    lanes = int(schedule.get(blocks[anchor]).reads[1].source.shape[-1])
+    tile = choose_tile(shape[-2], shape[-1], lanes, isa.accumulators, _span(schedule, blocks))
+    schedule_anchored(schedule, anchor, tile)
+    return schedule.mod["main"], Choice(kernel.name, isa.name, tile)
+
+
+def _span(schedule: s_tir.Schedule, blocks: dict[str, s_tir.schedule.SBlockRV]) -> int | None:
+    """Return how many channels each word of the layer's packed result holds, if it packs in vectors."""
+    for name, block in blocks.items():
+        if name.startswith(PACK_WORDS):
+            packing = schedule.get(block)
+            return int(packing.reads[0].source.shape[-1]) // int(packing.writes[0].source.shape[-1])
+    return None
+
+
+def _kernel_of(anchor: str, is_convolution: bool) -> Kernel:
+    if anchor == bconv2d.ANCHOR:
+        return BINARY_CONV2D if is_convolution else BINARY_DENSE
+    return FLOAT_CONV2D if is_convolution else FLOAT_DENSE

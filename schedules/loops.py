@@ -1,0 +1,57 @@
+"""The schedule of everything without an anchor: pools, means, lone elementwise chains, packing on its own."""
+
+from __future__ import annotations
+
+from tvm import s_tir, tirx
+
+Schedule = s_tir.Schedule
+
+
+def schedule_loops(schedule: Schedule, lanes: int) -> None:
+    """Schedule the module's one function in place: fold elementwise blocks together, vectorise the channels.
+
+    Reductions run outside the channel loop, so that a pool or a mean over NHWC adds whole vectors of channels.
+    """
+    for block in schedule.get_child_blocks(schedule.get_sblock("root")):
+        if not _is_output(schedule, block) and not _reduces(schedule, block) and not _packs_below(schedule, block):
+            schedule.compute_inline(block)
+    for block in schedule.get_child_blocks(schedule.get_sblock("root")):
+        _vectorize_channels(schedule, block, lanes)
+
+
+def _vectorize_channels(schedule: Schedule, block: s_tir.schedule.SBlockRV, lanes: int) -> None:
+    axes = list(schedule.get(block).iter_vars)
+    loops = schedule.get_loops(block)
+    if len(loops) != len(axes):
+        return
+    spatial = [loop for loop, axis in zip(loops, axes, strict=True) if axis.iter_type != tirx.IterVar.CommReduce]
+    reduced = [loop for loop, axis in zip(loops, axes, strict=True) if axis.iter_type == tirx.IterVar.CommReduce]
+    if not spatial or not schedule.get(block).name_hint.isidentifier():
+        return
+    channel = spatial[-1]
+    if int(schedule.get(channel).extent) % lanes or _loads_vectors(schedule, block):
+        return
+    if reduced:
+        schedule.reorder(*spatial[:-1], *reduced, channel)
+    _, lane = schedule.split(channel, [None, lanes])
+    schedule.vectorize(lane)
+    if reduced:
+        schedule.decompose_reduction(block, reduced[0])
+
+
+def _is_output(schedule: Schedule, block: s_tir.schedule.SBlockRV) -> bool:
+    name = schedule.get(block).name_hint
+    return name in {schedule.get(output).name_hint for output in schedule.get_output_blocks("root")}
+
+
+def _reduces(schedule: Schedule, block: s_tir.schedule.SBlockRV) -> bool:
+    return any(axis.iter_type == tirx.IterVar.CommReduce for axis in schedule.get(block).iter_vars)
+
+
+def _packs_below(schedule: Schedule, block: s_tir.schedule.SBlockRV) -> bool:
+    return any(_loads_vectors(schedule, consumer) for consumer in schedule.get_consumers(block))
+
+
+def _loads_vectors(schedule: Schedule, block: s_tir.schedule.SBlockRV) -> bool:
+    """Packing compares whole vectors already."""
+    return str(schedule.get(block).name_hint).startswith("pack")

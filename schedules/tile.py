@@ -1,0 +1,169 @@
+"""The schedule of every kernel with an anchor: a register tile of pixels x output channels, epilogue and packing in it.
+
+A fused layer reads
+
+    pad -> anchor (a reduction) -> epilogue (elementwise) -> value [-> pack]
+
+where ``value`` is what leaves the layer as numbers, or what ``pack`` compares, or both. The tile computes the anchor
+in registers, applies the whole epilogue to it, and packs the result while it is at hand.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tvm import s_tir, tirx
+
+from schedules.bitpack import PACK, PACK_WORDS
+
+Schedule = s_tir.Schedule
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """How much one pass over the reduction computes.
+
+    Parameters
+    ----------
+    pixels
+        Output positions along the last spatial axis.
+    vectors
+        Vectors of output channels; ``pixels * vectors`` accumulators live in registers.
+    lanes
+        Output channels a vector.
+    groups
+        Tiles of channels between two packings, where one word needs several; None if packing has to wait for the
+        whole layer.
+    """
+
+    pixels: int
+    vectors: int
+    lanes: int
+    groups: int | None = 1
+
+
+def divisors(number: int) -> list[int]:
+    """Return the divisors of a positive number, ascending."""
+    return [candidate for candidate in range(1, number + 1) if number % candidate == 0]
+
+
+def choose_tile(pixels: int, channels: int, lanes: int, accumulators: int, span: int | None) -> Tile:
+    """Return the tile that keeps the arithmetic units busiest without a tuning log.
+
+    A step of the reduction loads ``vectors`` weights and broadcasts ``pixels`` inputs for ``pixels * vectors`` products:
+    the choice has the most products a load, among the tiles that fit the registers and divide the layer.
+
+    Parameters
+    ----------
+    pixels, channels
+        Extents of the layer's last spatial axis and of its (padded) output channels.
+    lanes, accumulators
+        Of the instruction set.
+    span
+        Channels that one packed word holds; None if the layer packs nothing, or not in vectors.
+    """
+    blocks = channels // lanes
+    candidates = [
+        (p, v) for p in divisors(pixels) for v in divisors(blocks) if p * v <= accumulators and v <= _MOST_VECTORS
+    ]
+    best = max(candidates, key=lambda tile: (tile[0] * tile[1] / (tile[0] + tile[1]), tile[0]))
+    groups = [g for g in divisors(blocks // best[1]) if span is not None and g * best[1] * lanes % span == 0]
+    return Tile(best[0], best[1], lanes, groups[0] if groups else None)
+
+
+#: More weight vectors than this in flight spill: the tile wants its registers for accumulators.
+_MOST_VECTORS = 4
+
+
+def schedule_anchored(schedule: Schedule, anchor: str, tile: Tile) -> None:
+    """Schedule a fused layer in place.
+
+    Parameters
+    ----------
+    schedule
+        Of the module whose one function holds the layer.
+    anchor
+        The name of the reduction block.
+    tile
+        Must divide the layer.
+    """
+    for block in inlinable(schedule, anchor):
+        schedule.compute_inline(block)
+    reduction = schedule.get_sblock(anchor)
+    value, pack = _value_and_pack(schedule, reduction)
+    if value is None:
+        value = schedule.cache_write(reduction, 0, "global")
+    vectorize_pad(schedule, tile.lanes)
+
+    *outer, pixel, channel = schedule.get_loops(value)
+    pixel_tile, pixel_inner = schedule.split(pixel, [None, tile.pixels])
+    channel_tile, group, vector, lane = schedule.split(channel, [None, tile.groups or 1, tile.vectors, tile.lanes])
+    schedule.reorder(channel_tile, *outer, pixel_tile, group, pixel_inner, vector, lane)
+    if pack is not None and tile.groups is not None:
+        schedule.reverse_compute_at(pack, pixel_tile, preserve_unit_loops=True)
+    schedule.compute_at(reduction, group, preserve_unit_loops=True)
+    schedule.set_scope(reduction, 0, "local")
+
+    _tile_reduction(schedule, reduction, tile)
+    for loop in (pixel_inner, vector):
+        schedule.unroll(loop)
+    schedule.vectorize(lane)
+
+
+def _tile_reduction(schedule: Schedule, reduction: s_tir.schedule.SBlockRV, tile: Tile) -> None:
+    """Order the anchor's loops: reduction outside, the register tile unrolled inside, lanes vectorised."""
+    reduced = sum(axis.iter_type == tirx.IterVar.CommReduce for axis in schedule.get(reduction).iter_vars)
+    loops = schedule.get_loops(reduction)
+    *_, pixel, channel = loops[: len(loops) - reduced]
+    vector, lane = schedule.split(channel, [None, tile.lanes])
+    steps = loops[len(loops) - reduced :]
+    schedule.reorder(*steps, pixel, vector, lane)
+    schedule.vectorize(lane)
+    schedule.unroll(pixel)
+    schedule.unroll(vector)
+    start = schedule.decompose_reduction(reduction, steps[0])
+    for loop in schedule.get_loops(start)[-3:-1]:
+        schedule.unroll(loop)
+
+
+def inlinable(schedule: Schedule, anchor: str) -> list[s_tir.schedule.SBlockRV]:
+    """Return the elementwise blocks that may disappear into their consumers, producers first.
+
+    Kept are the anchor, padding, what leaves the function, and what ``pack`` compares: packing reads whole vectors.
+    """
+    outputs = _names(schedule, schedule.get_output_blocks("root"))
+    found = []
+    for block in schedule.get_child_blocks(schedule.get_sblock("root")):
+        name = schedule.get(block).name_hint
+        consumers = _names(schedule, schedule.get_consumers(block))
+        if name in (anchor, "pad") or name in outputs or any(consumer.startswith(PACK) for consumer in consumers):
+            continue
+        found.append(block)
+    return found
+
+
+def _value_and_pack(
+    schedule: Schedule, reduction: s_tir.schedule.SBlockRV
+) -> tuple[s_tir.schedule.SBlockRV | None, s_tir.schedule.SBlockRV | None]:
+    """Return the block that computes the layer's value, and the one that packs it, where there are such."""
+    consumers = schedule.get_consumers(reduction)
+    if not consumers:
+        return None, None
+    (value,) = consumers
+    packs = [block for block in schedule.get_consumers(value) if _names(schedule, [block])[0].startswith(PACK_WORDS)]
+    return value, packs[0] if packs else None
+
+
+def vectorize_pad(schedule: Schedule, lanes: int) -> None:
+    """Copy the padded input in vectors, if the layer pads."""
+    for block in schedule.get_child_blocks(schedule.get_sblock("root")):
+        if schedule.get(block).name_hint == "pad":
+            channel = schedule.get_loops(block)[-1]
+            extent = int(schedule.get(channel).extent)
+            if extent % lanes == 0:
+                _, lane = schedule.split(channel, [None, lanes])
+                schedule.vectorize(lane)
+
+
+def _names(schedule: Schedule, blocks: list[s_tir.schedule.SBlockRV]) -> list[str]:
+    return [schedule.get(block).name_hint for block in blocks]
