@@ -24,6 +24,8 @@ _ANCHORS = frozenset(
     f"relax.bnn.{name}" for name in ("packed_conv2d", "packed_dense", "blocked_conv2d", "blocked_dense")
 )
 PACK = "relax.bnn.pack"
+#: The returned variable replaces the one that a layer's call is bound to; this keeps the two names apart.
+_RETURNED = "_returned"
 
 Binding = relax.VarBinding
 
@@ -59,6 +61,16 @@ class Group:
                 if arg not in made and not _is_scalar(arg):
                     found[arg] = None
         return list(found)
+
+
+def kernel_name(layer: str) -> str:
+    """Return the identifier under which a layer's call appears in the fused module."""
+    return re.sub(r"\W+", "_", layer).strip("_") or "layer"
+
+
+def layer_variable(variable: str) -> str:
+    """Return the :func:`kernel_name` behind the name of a variable of the fused module."""
+    return variable.removesuffix(_RETURNED)
 
 
 def tensor_args(node: Expr) -> list[Expr]:
@@ -136,8 +148,7 @@ class _Graph:
         outputs = [pack.var for pack in packs]
         if _is_pack(seed.value) or not self._is_read_only_by(result, packed):
             outputs.insert(0, result)
-        name = re.sub(r"\W+", "_", layer_name(seed.value)).strip("_")
-        return Group(name, (*members, *packs), result, tuple(outputs))
+        return Group(kernel_name(layer_name(seed.value)), (*members, *packs), result, tuple(outputs))
 
 
 def _vars_in(value: Expr) -> Iterable[relax.Var]:
@@ -203,10 +214,14 @@ class _Fuse(Rewriter):
         elif binding.var not in self._members:
             super().copy(binding)
 
+    def output_name(self, value: Expr) -> str:
+        return f"{value.name}{_RETURNED}" if isinstance(value, relax.Var) else ""
+
     def _call(self, group: Group) -> None:
         inputs = group.inputs
-        kernel = self.builder.add_func(_kernel_function(group, inputs), group.name)
-        result = self.emit(relax.Call(kernel, [self.substituted(value) for value in inputs]))
+        # The builder hands out each name once: the plain one is for the call, which is the layer's.
+        kernel = self.builder.add_func(_kernel_function(group, inputs), f"fused_{group.name}")
+        result = self.emit(relax.Call(kernel, [self.substituted(value) for value in inputs]), group.name)
         if len(group.outputs) == 1:
             self.renamed[group.outputs[0]] = result
             return

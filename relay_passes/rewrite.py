@@ -80,6 +80,10 @@ class Rewriter:
     def begin(self, function: relax.Function) -> None:
         """Look at the function before it is copied."""
 
+    def output_name(self, _value: Expr) -> str:
+        """Return the name of the variable that holds the function's result; empty for any."""
+        return ""
+
     def emit(self, value: Expr, name: str = "") -> relax.Var:
         """Bind a value in the new function and return its variable."""
         var = self.builder.emit(value, name)
@@ -101,7 +105,8 @@ class Rewriter:
             with self.builder.dataflow():
                 for binding in bindings(function):
                     self.copy(binding)
-                output = self.builder.emit_output(self.output(self.substituted(function.body.body)))
+                result = self.output(self.substituted(function.body.body))
+                output = self.builder.emit_output(result, self.output_name(result))
             self.builder.emit_func_output(output)
         return relax.transform.DeadCodeElimination()(self.builder.get())
 
@@ -115,7 +120,7 @@ class Rewriter:
         self.renamed[binding.var] = value
 
     def output(self, value: Expr) -> Expr:
-        """Return a value that ``emit_output`` takes: outputs may be constants or parameters."""
+        """Return what the function returns instead of ``value``."""
         return value
 
     def substituted(self, value: Expr) -> Expr:

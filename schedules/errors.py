@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """Something the user gave cannot be used.
 
     The message is one line: it names the thing, what was found and what would do.

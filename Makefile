@@ -1,0 +1,40 @@
+# make demo   compile the embedded network for this machine and for a 64-bit ARM board, verify both, show the reports
+# make test   lint, types and tests
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= build
+
+.PHONY: demo test lint emulator clean
+
+demo: $(VENV)/run emulator
+	$(BIN)/python -m tvm_bnn.compile --target native -o $(OUT)/digits.native.so
+	$(BIN)/python -m tvm_bnn.compile --target arm -o $(OUT)/digits.arm.so
+
+test: lint emulator
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The emulator executes what is compiled for ARM; without it everything works but that.
+emulator:
+	@.ci/emulator
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[torch]'
+	@touch $@
+
+$(VENV)/dev: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[torch,tune,experiments,dev]'
+	@touch $@ $(VENV)/run
+
+clean:
+	rm -rf $(VENV) $(OUT)

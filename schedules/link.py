@@ -1,0 +1,92 @@
+"""Turn object files into a shared library, without a toolchain on the system: Zig from PyPI brings its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from schedules import host
+from schedules.errors import UserError
+
+Toolchain = Literal["zig", "system"]
+
+
+def linker(triple: str, toolchain: Toolchain = "zig") -> Callable[..., None]:
+    """Return an ``fcompile`` for TVM's ``export_library``.
+
+    Parameters
+    ----------
+    triple
+        As Zig writes it, with the oldest glibc that will do: ``aarch64-linux-gnu.2.27``.
+    toolchain
+        ``zig``, or ``system``: the compiler that Debian calls ``aarch64-linux-gnu-gcc``, or plain ``cc`` for this
+        machine.
+
+    Raises
+    ------
+    UserError
+        If the toolchain is not installed; and from the returned function, if it fails.
+    """
+    command = [*_driver(triple, toolchain, "cc"), "-shared", "-fPIC", "-s"]
+
+    def link(output: str, objects: str | Sequence[str], options: Sequence[str] | None = None) -> None:
+        inputs = [objects] if isinstance(objects, str) else list(objects)
+        _run([*command, "-o", output, *inputs, *(options or ()), "-lm"], output)
+
+    link.output_format = "so"  # type: ignore[attr-defined]
+    link.get_target_triple = lambda: triple.split(".")[0]  # type: ignore[attr-defined]
+    return link
+
+
+def compile_program(
+    sources: Sequence[Path], output: Path, triple: str, include: Sequence[Path], libraries: Sequence[Path]
+) -> None:
+    """Compile a C++17 program with Zig; at run time it looks for its libraries beside itself.
+
+    Parameters
+    ----------
+    sources, output
+        Files.
+    triple
+        As for :func:`linker`.
+    include
+        Folders with headers.
+    libraries
+        Shared libraries to link against.
+
+    Raises
+    ------
+    UserError
+        If it does not compile.
+    """
+    command = [*_driver(triple, "zig", "c++"), "-std=c++17", "-O2", "-s"]
+    options = [f"-I{folder}" for folder in include] + ["-Wl,-rpath,$ORIGIN"]
+    _run([*command, *options, *map(str, sources), *map(str, libraries), "-o", str(output)], str(output))
+
+
+def _driver(triple: str, toolchain: Toolchain, language: Literal["cc", "c++"]) -> list[str]:
+    """Return the command that compiles and links for a triple."""
+    if toolchain == "zig":
+        if importlib.util.find_spec("ziglang") is None:
+            raise UserError("linker: the package 'ziglang' is not installed; pip install ziglang, or use --linker system")
+        return [sys.executable, "-m", "ziglang", language, "-target", triple]
+    machine = triple.split("-")[0]
+    program = "cc" if machine == host.machine() else f"{triple.split('.')[0]}-gcc"
+    if shutil.which(program) is None:
+        package = "gcc" if program == "cc" else f"gcc-{triple.split('.')[0]}"
+        raise UserError(f"linker: no '{program}' on the PATH; install Debian's {package}, or use --linker zig")
+    return [program]
+
+
+def _run(command: Sequence[str], output: str) -> None:
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    if finished.returncode:
+        said = [line for line in finished.stderr.splitlines() if "error" in line.lower()] or finished.stderr.splitlines()
+        raise UserError(
+            f"linker: {' '.join(command[:4])} … failed on {Path(output).name}: {said[0] if said else 'no message'}"
+        )

@@ -1,0 +1,152 @@
+"""The artifact: one file that is a shared library and carries its manifest.
+
+The file starts with the library, as the linker wrote it, and ends with a zip archive that holds ``manifest.json``. The
+dynamic loader ignores what follows a library, and zip readers ignore what precedes an archive, so each finds its part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+import msgspec
+
+from schedules.errors import UserError
+
+#: Raised when a reader of the old format could misread the new one.
+FORMAT_VERSION = 1
+_MANIFEST = "manifest.json"
+
+
+class TensorSpec(msgspec.Struct, frozen=True):
+    """One input or output."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class KernelUse(msgspec.Struct, frozen=True):
+    """One call in the compiled graph, in the order of execution: whose, which function, which kernel and tile."""
+
+    layer: str
+    function: str
+    choice: str
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """Everything about an artifact but its code.
+
+    Parameters
+    ----------
+    format_version
+        Of this file.
+    model, model_sha256
+        The model's name, and the hash of what it was compiled from (empty for a module in memory).
+    target, machine, isa, tvm_target
+        What it was compiled for; ``machine`` is what ``uname -m`` says there.
+    inputs, outputs
+        Tensors in order.
+    passes, kernels
+        How it was compiled.
+    versions
+        Of the tools, by name.
+    float_bytes
+        Of the model's parameters and buffers before.
+    library_bytes, library_sha256
+        Of the library part.
+    """
+
+    format_version: int
+    model: str
+    model_sha256: str
+    target: str
+    machine: str
+    isa: str
+    tvm_target: dict[str, object]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    passes: tuple[str, ...]
+    kernels: tuple[KernelUse, ...]
+    versions: dict[str, str]
+    float_bytes: int
+    library_bytes: int
+    library_sha256: str
+
+
+class _Version(msgspec.Struct):
+    format_version: int
+
+
+def sha256(data: bytes) -> str:
+    """Return the hash that manifests record."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that its name shows the old content or all of the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_artifact(path: Path, library: bytes, manifest: Manifest) -> int:
+    """Write an artifact and return its size in bytes."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+        # A fixed date: the same model compiled twice gives the same bytes.
+        zipped.writestr(zipfile.ZipInfo(_MANIFEST), msgspec.json.encode(manifest), zipfile.ZIP_DEFLATED)
+    data = library + archive.getvalue()
+    write_atomically(path, data)
+    return len(data)
+
+
+def read_artifact(path: Path) -> tuple[Manifest, bytes]:
+    """Return an artifact's manifest and its library.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, is no artifact, was cut short or damaged, or comes from a newer version.
+    """
+    if not path.is_file():
+        raise UserError(f"artifact '{path}': no such file")
+    data = path.read_bytes()
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as zipped:
+            text = zipped.read(_MANIFEST)
+    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError, RuntimeError):
+        raise UserError(
+            f"artifact '{path}' has no manifest at its end: it is cut short, or was not made by tvm_bnn; compile it again"
+        ) from None
+    manifest = _decode(path, text)
+    library = data[: manifest.library_bytes]
+    if sha256(library) != manifest.library_sha256:
+        raise UserError(f"artifact '{path}' is damaged: its library does not match the manifest's hash; compile it again")
+    return manifest, library
+
+
+def _decode(path: Path, text: bytes) -> Manifest:
+    try:
+        version = msgspec.json.decode(text, type=_Version).format_version
+        if version <= FORMAT_VERSION:
+            return msgspec.json.decode(text, type=Manifest)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UserError(f"artifact '{path}' has a damaged manifest ({error}); compile it again") from None
+    raise UserError(
+        f"artifact '{path}' has format {version}, this tvm_bnn reads up to {FORMAT_VERSION}: upgrade tvm_bnn, or compile "
+        "the model again with this one"
+    )

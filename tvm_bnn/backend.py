@@ -1,0 +1,75 @@
+"""From a scheduled module to a shared library, and what can be read off the module on the way."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import tvm
+from tvm import relax
+
+from relay_passes.dialect import shape_of
+from relay_passes.fuse_layers import kernel_name, layer_variable
+from relay_passes.layers import Layer
+from relay_passes.rewrite import MAIN, array_of, bindings, is_constant, op_name
+from relay_passes.schedule_kernels import CHOICE
+from schedules import stack
+from schedules.link import Toolchain, linker
+from schedules.target import Target
+from tvm_bnn.artifact import KernelUse, TensorSpec
+
+
+def build_library(module: tvm.IRModule, target: Target, toolchain: Toolchain) -> bytes:
+    """Compile a scheduled module and return the shared library's bytes.
+
+    Raises
+    ------
+    UserError
+        If the linker is missing or fails.
+    """
+    executable = relax.build(
+        module, target=tvm.target.Target(target.tvm), tir_pipeline=stack.PIPELINE, exec_mode="compiled"
+    )
+    with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
+        library = Path(folder) / "model.so"
+        executable.export_library(str(library), fcompile=linker(target.link_triple, toolchain))
+        return library.read_bytes()
+
+
+def kernel_uses(module: tvm.IRModule, layers: Sequence[Layer]) -> tuple[KernelUse, ...]:
+    """Return the kernel calls of a scheduled module in order; ``layer`` is empty where no layer is behind a call."""
+    names = {kernel_name(layer.name): layer.name for layer in layers}
+    return tuple(
+        KernelUse(names.get(variable, ""), str(function.name_hint), str(module[function].attrs[CHOICE]))
+        for variable, function, _ in _kernel_calls(module)
+    )
+
+
+def constant_bytes(module: tvm.IRModule, layers: Sequence[Layer]) -> dict[str, int]:
+    """Return the bytes of all constants that each layer's kernel reads, by the layer's name."""
+    names = {kernel_name(layer.name): layer.name for layer in layers}
+    return {
+        names[variable]: sum(array_of(arg).nbytes for arg in args if is_constant(arg))
+        for variable, _, args in _kernel_calls(module)
+        if variable in names
+    }
+
+
+def output_specs(module: tvm.IRModule) -> tuple[TensorSpec, ...]:
+    """Return the outputs of ``main``, named by their position."""
+    result = module[MAIN].ret_ty
+    tensors = [result] if isinstance(result, relax.TensorType) else list(result.fields)
+    return tuple(
+        TensorSpec(f"output{index}", shape_of(tensor), str(tensor.dtype)) for index, tensor in enumerate(tensors)
+    )
+
+
+def _kernel_calls(module: tvm.IRModule) -> Iterator[tuple[str, tvm.ir.GlobalVar, list[relax.Expr]]]:
+    """Yield the variable, the function and the operands of every ``call_tir`` of ``main``."""
+    for binding in bindings(module[MAIN]):
+        if op_name(binding.value) == "relax.call_tir":
+            function, operands = binding.value.args[:2]
+            yield layer_variable(str(binding.var.name)), function, list(operands.fields)
+
+

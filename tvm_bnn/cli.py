@@ -1,0 +1,26 @@
+"""``tvm-bnn COMMAND``: the same commands as ``python -m tvm_bnn.COMMAND``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+COMMANDS = {"compile": "compile a trained binarized PyTorch model and report on it"}
+
+
+def main() -> int:
+    """Hand the arguments to the command named first and return its exit code."""
+    match sys.argv[1:]:
+        case [name, *arguments] if name in COMMANDS:
+            code: int = importlib.import_module(f"tvm_bnn.{name}").main(arguments)
+            return code
+        case ["-h" | "--help"]:
+            print(_usage())
+            return 0
+    print(_usage(), file=sys.stderr)
+    return 2
+
+
+def _usage() -> str:
+    lines = [f"  {name:10} {summary}" for name, summary in COMMANDS.items()]
+    return "\n".join(["usage: tvm-bnn COMMAND [options]", "", *lines, "", "tvm-bnn COMMAND --help shows a command's options"])

@@ -1,0 +1,98 @@
+"""``python -m tvm_bnn.compile``: compile a model and print its report."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from schedules.errors import UserError
+
+if TYPE_CHECKING:
+    from tvm_bnn.verification import Samples
+
+ZOO = Path(__file__).parent / "zoo"
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Compile a trained binarized PyTorch model for a CPU, check it against PyTorch, and report on it."""
+
+    model: Annotated[Path, tyro.conf.Positional] = ZOO / "digits.pt2"
+    """What torch.export.save wrote; by default a small network for handwritten digits that comes with the package."""
+    target: str = "native"
+    """Machine to compile for: a name that 'list' prints, or a TVM target in JSON."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """Artifact to write; by default <model>.<target>.so here. The report goes beside it, as .report.json."""
+    inputs: Path | None = None
+    """Real inputs to verify on: .npy, or .npz with one array for each input, in order, and perhaps 'labels'."""
+    verify: bool = True
+    """Compare with PyTorch, and measure both where the target is this machine."""
+    linker: Literal["zig", "system"] = "zig"
+    """Who links the library: Zig from PyPI, or the system's (cross) compiler."""
+    format: Literal["table", "json"] = "table"
+    """How to print the report."""
+    dump_ir: Path | None = None
+    """Folder that receives the module after every pass."""
+    debug: bool = False
+    """Show the traceback of an error."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    options = tyro.cli(Options, args=arguments, prog="tvm_bnn.compile")
+    try:
+        return _list_targets() if options.target == "list" else _compile(options)
+    except UserError as error:
+        if options.debug:
+            raise
+        from tvm_bnn.console import complain
+
+        complain(str(error))
+        return 1
+
+
+def _list_targets() -> int:
+    from schedules.target import TARGETS, native
+    from tvm_bnn.console import print_targets
+
+    print_targets((native(), *TARGETS))
+    return 0
+
+
+def _compile(options: Options) -> int:
+    from tvm_bnn.compiler import compile_model
+    from tvm_bnn.console import print_report
+
+    compiled = compile_model(
+        options.model,
+        target=options.target,
+        output=options.output,
+        samples=_samples(options),
+        verify=options.verify,
+        toolchain=options.linker,
+        dump_ir=options.dump_ir,
+    )
+    if options.format == "json":
+        import msgspec
+
+        sys.stdout.write(msgspec.json.encode(compiled.report).decode() + "\n")
+    else:
+        print_report(compiled.report)
+    return 0
+
+
+def _samples(options: Options) -> Samples | None:
+    """Return the inputs that the user named, those of the embedded model, or none."""
+    from tvm_bnn.sample_files import digits_samples, read_samples
+
+    if options.inputs is not None:
+        return read_samples(options.inputs)
+    return digits_samples() if options.model == ZOO / "digits.pt2" else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""The compiler as a function: a model in, an artifact and its report out."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import itertools
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from torch.export import ExportedProgram
+
+import tvm_bnn
+from relay_passes import pipeline
+from relay_passes.layers import Layer, layers_of
+from schedules.errors import UserError
+from schedules.link import Toolchain
+from schedules.target import Target, find_target
+from tvm_bnn import artifact, backend, front_end, verification
+from tvm_bnn.console import stage
+from tvm_bnn.report import Report, Stage, layer_rows
+from tvm_bnn.verification import Samples
+
+#: The message about a model without binary layers goes through so many of them.
+MOST_EXPLAINED = 5
+_DISTRIBUTIONS = ("apache-tvm", "apache-tvm-ffi", "torch", "numpy")
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """A finished compilation: where the artifact lies, and the report, which lies beside it as JSON."""
+
+    path: Path
+    report: Report
+
+
+@dataclasses.dataclass(frozen=True)
+class _Source:
+    """The model as it came: ``sha256`` is empty for a module in memory."""
+
+    program: ExportedProgram
+    name: str
+    sha256: str
+
+
+@dataclasses.dataclass
+class _Clock:
+    """Shows the stages as they come and keeps their times."""
+
+    stages: list[Stage] = dataclasses.field(default_factory=list)
+
+    def run(self, name: str, step: Callable[[], Any]) -> Any:
+        start = time.perf_counter()
+        with stage(name):
+            result = step()
+        self.stages.append(Stage(name, time.perf_counter() - start))
+        return result
+
+
+def compile_model(
+    model: str | os.PathLike[str] | torch.nn.Module,
+    example_inputs: Sequence[torch.Tensor] = (),
+    *,
+    target: str | Target = "native",
+    output: str | os.PathLike[str] | None = None,
+    samples: Samples | None = None,
+    verify: bool = True,
+    toolchain: Toolchain = "zig",
+    dump_ir: Path | None = None,
+) -> Compiled:
+    """Compile a trained binarized model.
+
+    Parameters
+    ----------
+    model
+        A ``.pt2`` file, or a module.
+    example_inputs
+        For a module: tensors of the shapes to compile for.
+    target
+        A name that ``--target list`` prints, or a TVM target in JSON.
+    output
+        The artifact to write; by default ``<model>.<target>.so`` in the working directory. The report goes beside it.
+    samples
+        Inputs to verify on; random ones if None.
+    verify
+        Compare the compiled model with PyTorch, and measure both where the target is this machine.
+    toolchain
+        Which linker makes the library: Zig's from PyPI, or the system's cross compiler.
+    dump_ir
+        A folder that receives the module after every pass.
+
+    Raises
+    ------
+    UserError
+        If something about the model or the target makes it impossible, or the compiled model disagrees with PyTorch.
+        No artifact is written then.
+    """
+    goal = target if isinstance(target, Target) else find_target(target)
+    clock = _Clock()
+    source = clock.run("reading the model", lambda: _source(model, example_inputs))
+    imported = clock.run("importing", lambda: front_end.import_program(source.program))
+    observe = ir_dumper(dump_ir)
+    simplified = clock.run("simplifying", lambda: pipeline.run(imported.module, pipeline.simplify(), observe))
+    layers = layers_of(simplified)
+    refuse_without_binary_layers(source.name, layers)
+    passes = pipeline.canonicalize() + pipeline.pack(goal.isa) + pipeline.lower_to(goal.isa)
+    scheduled = clock.run("binarizing and scheduling", lambda: pipeline.run(simplified, passes, observe))
+    library = clock.run("generating code", lambda: backend.build_library(scheduled, goal, toolchain))
+    kernels = backend.kernel_uses(scheduled, layers)
+    manifest = artifact.Manifest(
+        format_version=artifact.FORMAT_VERSION,
+        model=source.name,
+        model_sha256=source.sha256,
+        target=goal.name,
+        machine=goal.machine,
+        isa=goal.isa.name,
+        tvm_target=goal.tvm,
+        inputs=tuple(
+            artifact.TensorSpec(*spec)
+            for spec in zip(imported.input_names, imported.input_shapes, imported.input_dtypes, strict=True)
+        ),
+        outputs=backend.output_specs(scheduled),
+        passes=tuple(step.name for step in pipeline.simplify() + passes),
+        kernels=kernels,
+        versions=versions(),
+        float_bytes=imported.float_bytes,
+        library_bytes=len(library),
+        library_sha256=artifact.sha256(library),
+    )
+    checked = verification.NOT_ASKED
+    if verify:
+        checked = clock.run(
+            "verifying", lambda: verification.verify(source.program, manifest, library, goal, samples)
+        )
+    path = Path(output) if output is not None else Path(f"{source.name}.{goal.name}.so")
+    size = artifact.write_artifact(path, library, manifest)
+    report = Report(
+        model=source.name,
+        artifact=str(path),
+        target=goal.name,
+        isa=goal.isa.name,
+        machine=goal.machine,
+        layers=layer_rows(layers, kernels, backend.constant_bytes(scheduled, layers)),
+        kernels=kernels,
+        float_bytes=imported.float_bytes,
+        library_bytes=len(library),
+        artifact_bytes=size,
+        parity=checked.parity,
+        not_verified=checked.not_verified,
+        accuracy=checked.accuracy,
+        latency=checked.latency,
+        not_measured=checked.not_measured,
+        stages=tuple(clock.stages),
+        versions=manifest.versions,
+    )
+    artifact.write_atomically(path.with_suffix(".report.json"), msgspec.json.format(msgspec.json.encode(report), indent=2))
+    return Compiled(path, report)
+
+
+def _source(model: str | os.PathLike[str] | torch.nn.Module, example_inputs: Sequence[torch.Tensor]) -> _Source:
+    if isinstance(model, torch.nn.Module):
+        if not example_inputs:
+            raise UserError(f"model {type(model).__name__}: pass example_inputs, tensors of the shapes to compile for")
+        return _Source(front_end.export_module(model, example_inputs), type(model).__name__, "")
+    path = Path(model)
+    program = front_end.read_program(path)
+    return _Source(program, path.stem, artifact.sha256(path.read_bytes()))
+
+
+def refuse_without_binary_layers(model: str, layers: Sequence[Layer]) -> None:
+    """Raise a one-line ``UserError`` that goes through the layers if none of them is binary."""
+    if any(layer.float_reason is None for layer in layers):
+        return
+    looked_at = "; ".join(f"'{layer.name}': {layer.float_reason}" for layer in layers[:MOST_EXPLAINED])
+    more = len(layers) - MOST_EXPLAINED
+    raise UserError(
+        f"model '{model}' has no binary layer among its {len(layers)} convolutions and linear layers"
+        + (f" ({looked_at}{f'; and {more} more' if more > 0 else ''})" if layers else "")
+        + "; a layer is binary if its input takes the values ±b and each output channel of its weight ±scale"
+    )
+
+
+def ir_dumper(folder: Path | None) -> pipeline.Observer | None:
+    """Return an observer that writes the module after every pass to ``<folder>/<number>_<pass>.py``."""
+    if folder is None:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers = itertools.count(1)
+
+    def dump(applied: pipeline.Applied) -> None:
+        path = folder / f"{next(numbers):02d}_{applied.name}.py"
+        artifact.write_atomically(path, applied.module.script().encode())
+
+    return dump
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the tools that make an artifact what it is."""
+    found = {name: importlib.metadata.version(name) for name in _DISTRIBUTIONS}
+    return {"tvm_bnn": tvm_bnn.__version__, **found}

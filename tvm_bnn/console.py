@@ -1,0 +1,168 @@
+"""Everything that people see: progress on stderr, tables on stdout."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:  # what reports are made of imports TVM; printing them does not need to
+    from rpc.measurement import Samples
+    from schedules.target import Target
+    from tvm_bnn.report import LayerRow, Report
+
+_WIDTH_WHEN_PIPED = 160
+_KILO = 1000
+
+
+def stdout() -> Console:
+    """Return the console for results; wide where nobody set a width."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH_WHEN_PIPED, highlight=False)
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Show what is going on: a spinner on a terminal, one line per stage otherwise."""
+    console = Console(stderr=True, highlight=False)
+    if console.is_terminal:
+        with console.status(name):
+            yield
+    else:
+        console.print(f"{name} …")
+        yield
+
+
+def complain(message: str) -> None:
+    """Print one line about what went wrong."""
+    print(f"error: {message}", file=sys.stderr)
+
+
+def bytes_text(count: int) -> str:
+    """Return a size with three significant digits and a unit."""
+    return _scaled(count, (" B", " kB", " MB", " GB"))
+
+
+def count_text(count: int) -> str:
+    """Return a number with three significant digits and a prefix."""
+    return _scaled(count, ("", " k", " M", " G"))
+
+
+def _scaled(value: float, units: Sequence[str]) -> str:
+    scaled = float(value)
+    for unit in units[:-1]:
+        if abs(scaled) < _KILO:
+            return _three_digits(scaled) + unit
+        scaled /= _KILO
+    return _three_digits(scaled) + units[-1]
+
+
+def _three_digits(value: float) -> str:
+    if value == int(value) and abs(value) < _KILO:
+        return str(int(value))
+    return f"{value:.3g}" if abs(value) < _KILO else f"{value:.0f}"
+
+
+def time_text(samples: Samples) -> str:
+    """Return ``6.42 µs ± 0.03 (median of 50)``; the spread is the median absolute deviation."""
+    units = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
+    factor, unit = next((pair for pair in units if samples.median_ns >= pair[0]), units[-1])
+    median, spread = samples.median_ns / factor, samples.mad_ns / factor
+    return f"{median:.3g} {unit} ± {spread:.2g} (median of {len(samples.samples_ns)})"
+
+
+def print_targets(targets: Sequence[Target]) -> None:
+    """Print a row for every target."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("target", "machine", "kernels", "what it is"):
+        table.add_column(heading, no_wrap=True)
+    for target in targets:
+        table.add_row(target.name, target.machine, target.isa.name, target.description)
+    stdout().print(table)
+
+
+def print_report(report: Report) -> None:
+    """Print a compilation's report: its layers, then its totals."""
+    console = stdout()
+    console.print(_layer_table(report.layers))
+    console.print()
+    totals = Table(box=None, show_header=False, pad_edge=False)
+    totals.add_column(no_wrap=True)
+    totals.add_column(overflow="fold")
+    for row in (*_size_rows(report), *_parity_rows(report), *_latency_rows(report)):
+        totals.add_row(*row)
+    console.print(totals)
+
+
+def _layer_table(layers: Sequence[LayerRow]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("layer", "kind", "weight", "runs in", "kernel, tile"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("MACs", "before", "after"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("why float", overflow="fold")
+    for layer in layers:
+        table.add_row(
+            layer.name,
+            layer.kind,
+            "x".join(map(str, layer.weight_shape)) or "-",
+            "[green]bits[/]" if layer.binary else "[yellow]float[/]",
+            layer.kernel or "-",
+            count_text(layer.macs),
+            bytes_text(layer.bytes_before),
+            bytes_text(layer.bytes_after),
+            layer.reason,
+        )
+    return table
+
+
+def _size_rows(report: Report) -> list[tuple[str, str]]:
+    binary = sum(layer.binary for layer in report.layers)
+    share = report.binary_macs / report.macs if report.macs else 0.0
+    constants = sum(layer.bytes_after for layer in report.layers)
+    weights = sum(layer.bytes_before for layer in report.layers)
+    return [
+        ("model", f"{report.model} for {report.target} ({report.machine}, {report.isa})"),
+        ("binary", f"{binary} of {len(report.layers)} layers, {share:.1%} of {count_text(report.macs)}MACs"),
+        ("weights", f"{bytes_text(weights)} float → {bytes_text(constants)} with all constants of the kernels"),
+        (
+            "size",
+            f"{bytes_text(report.float_bytes)} float model → {bytes_text(report.artifact_bytes)} artifact, code and "
+            f"manifest included: {report.artifact}",
+        ),
+    ]
+
+
+def _parity_rows(report: Report) -> list[tuple[str, str]]:
+    parity = report.parity
+    if parity is None:
+        return [("parity", f"[yellow]not checked[/]: {report.not_verified}")]
+    rows = [
+        (
+            "parity",
+            f"{parity.agreeing} of {parity.samples} samples ({parity.inputs}) within {parity.tolerance:.2g} of PyTorch, "
+            f"max |Δ| {parity.max_difference:.2g}, executed {parity.executed}"
+            + ("" if parity.argmax_agreement is None else f"; same prediction for {parity.argmax_agreement:.2%}"),
+        )
+    ]
+    if report.accuracy is not None:
+        rows.append(("accuracy", f"{report.accuracy:.2%} of the {parity.samples} samples, by the compiled model"))
+    if parity.signs:
+        rows.append(("sign(0)", f"{parity.zero_signs} of {parity.signs} activations' signs were of an exact zero (→ +1)"))
+    return rows
+
+
+def _latency_rows(report: Report) -> list[tuple[str, str]]:
+    latency = report.latency
+    if latency is None:
+        return [("latency", f"[yellow]not measured[/]: {report.not_measured}")]
+    return [
+        (
+            "latency",
+            f"{time_text(latency.compiled)} against PyTorch float {time_text(latency.pytorch)}: {latency.speedup:.3g}x; "
+            f"batch {latency.batch}, {latency.threads} thread, {latency.cpu}",
+        )
+    ]

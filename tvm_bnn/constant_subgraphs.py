@@ -1,0 +1,75 @@
+"""Evaluate, in PyTorch itself, whatever part of an exported program depends on parameters alone.
+
+Weight standardization, ``alpha * sign(w)``, the straight-through idiom on weights …: after this a weight operand is a
+tensor whose values can be looked at, and operators that only ever touched weights are gone before TVM must import them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind, InputSpec, TensorArgument
+from torch.fx import Node
+
+_CONSTANT_KINDS = frozenset({InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR})
+
+
+def fold_constant_subgraphs(program: ExportedProgram) -> ExportedProgram:
+    """Replace every constant subgraph by its value, in place, and return the program.
+
+    Parameters
+    ----------
+    program
+        Decomposed to core ATen operators; the parameters it holds are not changed.
+    """
+    values = _placeholder_values(program)
+    graph = program.graph_module.graph
+    with torch.no_grad():
+        for node in graph.nodes:
+            if node.op == "call_function" and _is_constant(node, values):
+                args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), lambda read: values[read])
+                values[node] = node.target(*args, **kwargs)
+    frontier = [node for node in values if node.op == "call_function" and isinstance(values[node], torch.Tensor)]
+    for node in frontier:
+        if any(user not in values for user in node.users):
+            _replace(program, node, values[node])
+    graph.eliminate_dead_code()
+    program.graph_module.recompile()
+    return program
+
+
+def _placeholder_values(program: ExportedProgram) -> dict[Node, object]:
+    """Return the values of the placeholders that stand for parameters, buffers and lifted constants."""
+    specs = {spec.arg.name: spec for spec in program.graph_signature.input_specs if hasattr(spec.arg, "name")}
+    values: dict[Node, object] = {}
+    for node in program.graph.nodes:
+        spec = specs.get(node.name)
+        if node.op == "placeholder" and spec is not None and spec.kind in _CONSTANT_KINDS and spec.target is not None:
+            stored = program.state_dict if spec.target in program.state_dict else program.constants
+            values[node] = stored[spec.target]
+    return values
+
+
+def _is_constant(node: Node, values: dict[Node, object]) -> bool:
+    """Tell whether a call reads constants only, gives the same each time, and changes nothing."""
+    if isinstance(node.target, torch._ops.OpOverload):
+        if torch.Tag.nondeterministic_seeded in node.target.tags or node.target._schema.is_mutable:
+            return False
+    elif getattr(node.target, "__module__", "") != "_operator":
+        return False
+    return all(read in values for read in node.all_input_nodes)
+
+
+def _replace(program: ExportedProgram, node: Node, value: torch.Tensor) -> None:
+    """Let a new lifted constant take a node's place."""
+    graph = program.graph_module.graph
+    first = next(iter(graph.nodes))
+    with graph.inserting_before(first):
+        constant = graph.placeholder(f"folded_{node.name}")
+    constant.meta = dict(node.meta)
+    name = f"folded.{constant.name}"
+    program.constants[name] = value.detach().clone()
+    argument = TensorArgument(name=constant.name)
+    program.graph_signature.input_specs.insert(0, InputSpec(InputKind.CONSTANT_TENSOR, argument, name))
+    node.replace_all_uses_with(constant)
+

@@ -1,0 +1,214 @@
+"""From what users bring, a ``.pt2`` file or an ``nn.Module``, to a float Relax module."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import re
+import warnings
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import tvm
+from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind
+from tvm import relax
+from tvm.relax.frontend.torch import from_exported_program
+
+from relay_passes.layers import is_layer
+from relay_passes.rewrite import MAIN, bindings
+from schedules.errors import UserError
+from tvm_bnn.constant_subgraphs import fold_constant_subgraphs
+
+_LAYER_OPERATORS = re.compile(r"^(convolution|conv\d|linear|addmm|mm|bmm|matmul|baddbmm)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Imported:
+    """A model that TVM has read.
+
+    Parameters
+    ----------
+    module
+        Float Relax; every layer's call carries the layer's name in its span.
+    input_names, input_shapes, input_dtypes
+        Of the model's inputs, in order.
+    float_bytes
+        Of all parameters and buffers.
+    """
+
+    module: tvm.IRModule
+    input_names: tuple[str, ...]
+    input_shapes: tuple[tuple[int, ...], ...]
+    input_dtypes: tuple[str, ...]
+    float_bytes: int
+
+
+def read_program(path: Path) -> ExportedProgram:
+    """Load a ``.pt2`` file.
+
+    Raises
+    ------
+    UserError
+        If it is missing, or not what ``torch.export.save`` writes.
+    """
+    if not path.is_file():
+        raise UserError(f"model '{path}': no such file")
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"model '{path}' is not a .pt2 file; write one with torch.export.save(torch.export.export(...))")
+    with zipfile.ZipFile(path) as archive:
+        if any(name.endswith("data.pkl") for name in archive.namelist()):
+            raise UserError(
+                f"model '{path}' is a checkpoint (torch.save), which holds no graph: load it into its module and write "
+                "torch.export.save(torch.export.export(module, example_inputs), 'model.pt2')"
+            )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.export.load(path)
+    except Exception as error:
+        raise UserError(f"model '{path}' cannot be read by torch {torch.__version__}: {first_line(error)}") from error
+
+
+def export_module(module: torch.nn.Module, example_inputs: Sequence[torch.Tensor]) -> ExportedProgram:
+    """Export a copy of a module for inference; the module itself is left as it is.
+
+    Raises
+    ------
+    UserError
+        If PyTorch cannot turn it into one graph.
+    """
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.export.export(copy.deepcopy(module).eval(), tuple(example_inputs), strict=False)
+    except Exception as error:
+        raise UserError(
+            f"model {type(module).__name__}: torch.export cannot turn it into one graph, usually because it branches on "
+            f"data ({first_line(error)}); make the branch a torch.where, or decide it before export"
+        ) from error
+
+
+def import_program(program: ExportedProgram) -> Imported:
+    """Translate an exported program to Relax.
+
+    Raises
+    ------
+    UserError
+        For dynamic shapes, inputs that are not float32, and operators that TVM does not know.
+    """
+    names, shapes, dtypes = _inputs(program)
+    float_bytes = sum(tensor.numel() * tensor.element_size() for tensor in program.state_dict.values())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        decomposed = fold_constant_subgraphs(program.run_decompositions())
+    _refuse_branches(decomposed)
+    try:
+        module = from_exported_program(decomposed, run_ep_decomposition=False, unwrap_unit_return_tuple=True)
+    except Exception as error:
+        raise UserError(_import_failure(decomposed, error)) from error
+    return Imported(_with_layer_names(module, _layer_paths(decomposed)), names, shapes, dtypes, float_bytes)
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an exception's message that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _inputs(
+    program: ExportedProgram,
+) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...], tuple[str, ...]]:
+    specs = program.graph_signature.input_specs
+    users = {spec.arg.name for spec in specs if spec.kind is InputKind.USER_INPUT}
+    nodes = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in users]
+    for node in nodes:
+        value = node.meta.get("val")
+        if not isinstance(value, torch.Tensor):
+            raise UserError(f"input '{node.name}' is a {type(value).__name__}; models take tensors only")
+        if not all(isinstance(extent, int) for extent in value.shape):
+            raise UserError(f"input '{node.name}' has a dynamic shape {tuple(value.shape)}; export with fixed shapes")
+        if value.dtype != torch.float32:
+            raise UserError(f"input '{node.name}' is {value.dtype}; export the model with float32 inputs (model.float())")
+    shapes = tuple(tuple(int(extent) for extent in node.meta["val"].shape) for node in nodes)
+    return tuple(node.name for node in nodes), shapes, ("float32",) * len(nodes)
+
+
+def _refuse_branches(program: ExportedProgram) -> None:
+    for node in program.graph.nodes:
+        if node.op == "call_function" and str(node.target) in {"cond", "while_loop"}:
+            raise UserError(
+                f"'{node.name}' in {_place(node)} is data-dependent control flow (torch.{node.target}); only "
+                "straight-line models can be compiled: export the branch you need"
+            )
+
+
+def _import_failure(program: ExportedProgram, error: Exception) -> str:
+    """Return one line that names the operator that TVM refused and where the model uses it."""
+    unsupported = re.findall(r"'([\w.]+)'", str(error)) if "nsupported function type" in str(error) else []
+    for node in program.graph.nodes:
+        if node.op == "call_function" and getattr(node.target, "__name__", "") in unsupported:
+            return (
+                f"operator aten.{node.target.__name__} in {_place(node)} cannot be imported by TVM {tvm.__version__}; "
+                "express it with other operators"
+            )
+    return f"TVM {tvm.__version__} cannot import the model: {first_line(error)}"
+
+
+def _place(node: torch.fx.Node) -> str:
+    path = _module_path(node)
+    return f"module '{path}'" if path else "the model's forward"
+
+
+def _module_path(node: torch.fx.Node) -> str:
+    """Return the path of the innermost module that a node was traced in."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    return str(stack[-1][0]) if stack else ""
+
+
+def _layer_paths(program: ExportedProgram) -> list[str]:
+    """Return the module path of every convolution and matrix product, in order."""
+    return [
+        _module_path(node) or node.name
+        for node in program.graph.nodes
+        if node.op == "call_function" and _LAYER_OPERATORS.match(getattr(node.target, "__name__", ""))
+    ]
+
+
+def _with_layer_names(module: tvm.IRModule, paths: list[str]) -> tvm.IRModule:
+    """Put the module paths into the spans of the layers' calls.
+
+    The importer translates nodes one by one and in order, so the n-th layer of one graph is the n-th of the other.
+    """
+    function = module[MAIN]
+    layers = [binding for binding in bindings(function) if is_layer(binding.value)]
+    if len(layers) != len(paths):
+        return module
+    names = dict(zip((binding.var for binding in layers), _unique(paths), strict=True))
+    blocks = []
+    for block in function.body.blocks:
+        renamed = [
+            relax.VarBinding(binding.var, _spanned(binding.value, names[binding.var])) if binding.var in names else binding
+            for binding in block.bindings
+        ]
+        blocks.append(type(block)(renamed))
+    body = relax.SeqExpr(blocks, function.body.body)
+    named = relax.Function(function.params, body, function.ret_ty, function.is_pure, function.attrs)
+    return tvm.IRModule({MAIN: named})
+
+
+def _spanned(node: relax.Call, name: str) -> relax.Call:
+    span = tvm.ir.Span(tvm.ir.SourceName(name), 0, 0, 0, 0)
+    return relax.Call(node.op, node.args, node.attrs, node.ty_args, span, node.ty)
+
+
+def _unique(paths: list[str]) -> list[str]:
+    """Number the calls of a module that runs more than once."""
+    seen: dict[str, int] = {}
+    names = []
+    for path in paths:
+        seen[path] = seen.get(path, 0) + 1
+        names.append(path if seen[path] == 1 else f"{path}#{seen[path]}")
+    return names

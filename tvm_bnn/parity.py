@@ -1,0 +1,109 @@
+"""Does the compiled model say what PyTorch says?
+
+The binary layers' integers are exact, so what differs is the rounding of the float layers, and where a value next to
+zero is rounded to the other side, one sign. Two tolerances follow:
+
+* An output agrees if it is within ``TOLERANCE`` of the batch's largest magnitude: float32 sums of up to some ten
+  thousand terms in another order stay well below that.
+* A sample in which a sign flipped does not agree, whoever computes it. PyTorch in float64 shows how often that happens
+  to this model anyway: twice that share may disagree, and ``ALWAYS_ALLOWED`` of the samples in any case.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+TOLERANCE = 1e-4
+ALWAYS_ALLOWED = 0.01
+_MATRIX = 2
+
+
+class Parity(msgspec.Struct, frozen=True):
+    """The verdict of a comparison.
+
+    Parameters
+    ----------
+    samples
+        Compared.
+    inputs
+        Where they came from.
+    executed
+        ``natively`` or ``under emulation``.
+    max_difference
+        Largest absolute difference over all outputs.
+    tolerance
+        Absolute, for the outputs of these samples.
+    agreeing, yardstick_agreeing
+        Samples whose outputs are all within tolerance: ours, and PyTorch's own in float64 (None if it cannot).
+    argmax_agreement
+        Share of samples whose largest output is the same; None if the first output is no ``(batch, classes)``.
+    zero_signs, signs
+        Exact zeros that reached an activation's sign, of how many values. They count as +1.
+    """
+
+    samples: int
+    inputs: str
+    executed: str
+    max_difference: float
+    tolerance: float
+    agreeing: int
+    yardstick_agreeing: int | None
+    argmax_agreement: float | None
+    zero_signs: int
+    signs: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether the compiled model may be called the same model."""
+        excused = 0 if self.yardstick_agreeing is None else 2 * (self.samples - self.yardstick_agreeing)
+        return self.samples - self.agreeing <= max(math.floor(ALWAYS_ALLOWED * self.samples), excused)
+
+
+def compare(
+    outputs: Sequence[Sequence[Array]],
+    expected: Sequence[Sequence[Array]],
+    yardstick: Sequence[Sequence[Array]] | None,
+    zero_signs: tuple[int, int],
+    inputs: str,
+    executed: str,
+) -> Parity:
+    """Compare outputs, a list of arrays for each batch; the first axis of each array counts samples."""
+    magnitude = max(float(np.abs(array).max(initial=0)) for batch in expected for array in batch)
+    tolerance = TOLERANCE * max(magnitude, np.finfo(np.float32).tiny)
+    ours = _differences(outputs, expected)
+    theirs = None if yardstick is None else _differences(yardstick, expected)
+    first = [batch[0] for batch in expected]
+    classifies = first[0].ndim == _MATRIX and first[0].shape[1] > 1
+    same = [(a[0].argmax(1) == b[0].argmax(1)) for a, b in zip(outputs, expected, strict=True)] if classifies else []
+    return Parity(
+        samples=len(ours),
+        inputs=inputs,
+        executed=executed,
+        max_difference=float(ours.max()),
+        tolerance=tolerance,
+        agreeing=int((ours <= tolerance).sum()),
+        yardstick_agreeing=None if theirs is None else int((theirs <= tolerance).sum()),
+        argmax_agreement=float(np.concatenate(same).mean()) if classifies else None,
+        zero_signs=zero_signs[0],
+        signs=zero_signs[1],
+    )
+
+
+def _differences(outputs: Sequence[Sequence[Array]], expected: Sequence[Sequence[Array]]) -> Array:
+    """Return the largest absolute difference of every sample; NaN counts as infinite."""
+    found = []
+    for batch, wanted in zip(outputs, expected, strict=True):
+        rows = [
+            np.abs(a.astype(np.float64) - b.astype(np.float64)).reshape(len(b), -1).max(axis=1, initial=0)
+            for a, b in zip(batch, wanted, strict=True)
+        ]
+        found.append(np.max(rows, axis=0))
+    differences = np.concatenate(found)
+    return np.where(np.isnan(differences), np.inf, differences)

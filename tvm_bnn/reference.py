@@ -1,0 +1,84 @@
+"""What PyTorch says: the reference that a compiled model is held against."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.export import ExportedProgram
+from torch.fx import GraphModule, Interpreter, Node
+
+Array = npt.NDArray[Any]
+
+
+class SignCounter(Interpreter):
+    """Runs a graph and counts the exact zeros that reach a sign of an activation.
+
+    PyTorch's sign of zero is zero; a bit has no zero.
+    """
+
+    def __init__(self, graph_module: GraphModule) -> None:
+        """Prepare to run an exported program's module."""
+        super().__init__(graph_module)
+        self.zeros = 0
+        self.signs = 0
+        self._activation_signs = _signs_of_activations(graph_module)
+
+    def run_node(self, n: Node) -> Any:
+        """Run one node; look at the result if it is a sign."""
+        result = super().run_node(n)
+        if n in self._activation_signs:
+            self.zeros += int((result == 0).sum())
+            self.signs += int(result.numel())
+        return result
+
+
+def _signs_of_activations(graph_module: GraphModule) -> set[Node]:
+    """Return the sign nodes that depend on the model's inputs."""
+    live: set[Node] = set()
+    for node in graph_module.graph.nodes:
+        if node.op == "placeholder" or any(read in live for read in node.all_input_nodes):
+            live.add(node)
+    return {node for node in live if str(node.target).startswith(("aten.sign.", "aten.sgn."))}
+
+
+class Reference:
+    """The model in PyTorch, in float32 and, as a yardstick for rounding, in float64."""
+
+    def __init__(self, program: ExportedProgram) -> None:
+        """Take the program as it was exported, before any rewriting of ours."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.module = program.module()
+        self._counter = SignCounter(self.module)
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """Return the outputs for one batch, as float32 PyTorch computes them."""
+        with torch.no_grad():
+            return _arrays(self._counter.run(*(torch.from_numpy(value) for value in inputs)))
+
+    def run_double(self, batches: Sequence[Sequence[Array]]) -> list[list[Array]] | None:
+        """Return the outputs in float64, or None if the graph insists on float32 somewhere."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            double = copy.deepcopy(self.module).double()
+        try:
+            with torch.no_grad():
+                return [_arrays(double(*(torch.from_numpy(value).double() for value in batch))) for batch in batches]
+        except RuntimeError:
+            return None
+
+    @property
+    def zero_signs(self) -> tuple[int, int]:
+        """How many exact zeros reached a sign so far, of how many values."""
+        return self._counter.zeros, self._counter.signs
+
+
+def _arrays(result: Any) -> list[Array]:
+    tensors = [result] if isinstance(result, torch.Tensor) else list(result)
+    return [np.asarray(tensor.numpy()) for tensor in tensors]

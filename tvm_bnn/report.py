@@ -1,0 +1,134 @@
+"""What a compilation found, chose and measured; stored as JSON beside the artifact."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+from relay_passes.layers import Layer
+from rpc.measurement import Samples
+from tvm_bnn.artifact import KernelUse
+from tvm_bnn.parity import Parity
+
+FLOAT_BYTES = 4
+
+
+class LayerRow(msgspec.Struct, frozen=True):
+    """One convolution or linear layer.
+
+    Parameters
+    ----------
+    name, kind, weight_shape
+        As in the PyTorch model; output channels first, channels last.
+    binary
+        Whether it runs on bits.
+    reason
+        Why it stayed float; empty if it is binary.
+    kernel
+        Kernel, instruction set and register tile.
+    macs
+        Multiply-accumulates of one call.
+    bytes_before, bytes_after
+        Its float32 weights; and all constants of its kernel, which next to the weights are border corrections, scales
+        and thresholds.
+    """
+
+    name: str
+    kind: str
+    weight_shape: tuple[int, ...]
+    binary: bool
+    reason: str
+    kernel: str
+    macs: int
+    bytes_before: int
+    bytes_after: int
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """How long a step of the compilation took."""
+
+    name: str
+    seconds: float
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """One call on this machine, compiled and in float PyTorch, one thread each, measured in turns."""
+
+    cpu: str
+    threads: int
+    batch: int
+    compiled: Samples
+    pytorch: Samples
+
+    @property
+    def speedup(self) -> float:
+        """PyTorch's median time over the compiled model's."""
+        return self.pytorch.median_ns / self.compiled.median_ns
+
+
+class Report(msgspec.Struct, frozen=True):
+    """Everything worth knowing about one compilation.
+
+    ``parity`` and ``latency`` are None if they were not taken; ``not_verified`` and ``not_measured`` say why.
+    """
+
+    model: str
+    artifact: str
+    target: str
+    isa: str
+    machine: str
+    layers: tuple[LayerRow, ...]
+    kernels: tuple[KernelUse, ...]
+    float_bytes: int
+    library_bytes: int
+    artifact_bytes: int
+    parity: Parity | None
+    not_verified: str
+    accuracy: float | None
+    latency: Latency | None
+    not_measured: str
+    stages: tuple[Stage, ...]
+    versions: dict[str, str]
+
+    @property
+    def binary_macs(self) -> int:
+        """Multiply-accumulates that run on bits."""
+        return sum(layer.macs for layer in self.layers if layer.binary)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all layers."""
+        return sum(layer.macs for layer in self.layers)
+
+
+def layer_rows(
+    layers: Sequence[Layer], kernels: Sequence[KernelUse], constant_bytes: dict[str, int]
+) -> tuple[LayerRow, ...]:
+    """Join what the analysis said of each layer with the kernel that it became.
+
+    Parameters
+    ----------
+    layers
+        Of the simplified float graph.
+    kernels
+        Of the scheduled module.
+    constant_bytes
+        Of each kernel call's constants, by the layer's name.
+    """
+    choices = {use.layer: use.choice for use in kernels}
+    return tuple(
+        LayerRow(
+            name=layer.name,
+            kind=layer.kind,
+            weight_shape=layer.weight_shape,
+            binary=layer.float_reason is None,
+            reason=layer.float_reason or "",
+            kernel=choices.get(layer.name, ""),
+            macs=layer.macs,
+            bytes_before=math.prod(layer.weight_shape) * FLOAT_BYTES if layer.weight_shape else 0,
+            bytes_after=constant_bytes.get(layer.name, 0),
+        )
+        for layer in layers
+    )

@@ -1,0 +1,121 @@
+"""Load an artifact and run it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from schedules import host
+from schedules.errors import UserError
+from schedules.isa import isa_named
+from tvm_bnn.artifact import Manifest, TensorSpec, read_artifact
+
+Array = npt.NDArray[Any]
+
+
+class Model:
+    """A compiled model: call it with NumPy arrays or torch tensors, it answers in kind."""
+
+    def __init__(self, manifest: Manifest, library: Path) -> None:
+        """Load the library; it may be deleted afterwards.
+
+        Parameters
+        ----------
+        manifest
+            Of the artifact that the library comes from.
+        library
+            A shared library on disk, under a name that this process has not loaded before.
+        """
+        # TVM reads this before the first call; unset, every parallel region asks the system for its cores.
+        os.environ.setdefault("TVM_NUM_THREADS", "1")
+        import tvm
+        from tvm.runtime.vm import VirtualMachine
+
+        self.manifest = manifest
+        self._tensor = tvm.runtime.tensor
+        self._main = VirtualMachine(tvm.runtime.load_module(str(library)), tvm.cpu())["main"]
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Run the model on one batch.
+
+        Parameters
+        ----------
+        inputs
+            One array or tensor for each of ``manifest.inputs``, of that shape and dtype.
+
+        Returns
+        -------
+        The output, or a tuple of them: torch tensors if an input was one, else arrays.
+
+        Raises
+        ------
+        UserError
+            If the number, a shape or a dtype is wrong.
+        """
+        specs = self.manifest.inputs
+        if len(inputs) != len(specs):
+            names = ", ".join(f"'{spec.name}'" for spec in specs)
+            raise UserError(f"model '{self.manifest.model}' takes {len(specs)} inputs ({names}), got {len(inputs)}")
+        torch = sys.modules.get("torch")
+        wants_torch = torch is not None and any(isinstance(value, torch.Tensor) for value in inputs)
+        arrays = [_checked(value, spec) for value, spec in zip(inputs, specs, strict=True)]
+        results = self.run(arrays)
+        if wants_torch and torch is not None:
+            results = [torch.from_numpy(result) for result in results]
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def run(self, inputs: list[Array]) -> list[Array]:
+        """Run on arrays that are known to fit; the outputs are the caller's to keep."""
+        result = self._main(*(self._tensor(value) for value in inputs))
+        tensors = [result] if hasattr(result, "numpy") else list(result)
+        return [tensor.numpy() for tensor in tensors]
+
+    def bind(self, inputs: list[Array]) -> Any:
+        """Return a function without arguments that runs the model on these inputs: what latency is measured of."""
+        tensors = [self._tensor(value) for value in inputs]
+        return lambda: self._main(*tensors)
+
+
+def _checked(value: Any, spec: TensorSpec) -> Array:
+    """Return an input as a contiguous array, or say what is wrong with it."""
+    if hasattr(value, "detach"):
+        value = value.detach()
+        if value.device.type != "cpu":
+            raise UserError(f"input '{spec.name}' lies on {value.device}; the model runs on the CPU: pass x.cpu()")
+    array = np.asarray(value)
+    if array.shape != spec.shape:
+        raise UserError(f"input '{spec.name}' has shape {array.shape}; the model was compiled for {spec.shape}")
+    if array.dtype.name != spec.dtype:
+        raise UserError(f"input '{spec.name}' is {array.dtype.name}; the model takes {spec.dtype}: convert it")
+    return np.ascontiguousarray(array)
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """Load an artifact.
+
+    Raises
+    ------
+    UserError
+        If it is not an artifact, is damaged, or is for another kind of machine.
+    """
+    manifest, library = read_artifact(Path(path))
+    if manifest.machine != host.machine():
+        raise UserError(
+            f"artifact '{path}' is for {manifest.machine} ({manifest.target}); this machine is {host.machine()}: compile "
+            "with --target native"
+        )
+    if isa_named(manifest.isa) not in host.isas():
+        raise UserError(
+            f"artifact '{path}' needs {manifest.isa}, which this CPU lacks: compile with --target native"
+        )
+    # A copy under a fresh name: the loader would answer a known name with the library it already has.
+    with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
+        copy = Path(folder) / "model.so"
+        copy.write_bytes(library)
+        return Model(manifest, copy)

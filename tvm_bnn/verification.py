@@ -1,0 +1,173 @@
+"""Run what was compiled, natively or under emulation, and hold it against PyTorch: answers first, then speed."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.export import ExportedProgram
+
+from rpc import emulation
+from rpc.measurement import measure
+from schedules import host
+from schedules.errors import UserError
+from schedules.target import Target
+from tvm_bnn.artifact import Manifest, TensorSpec
+from tvm_bnn.parity import Parity, compare
+from tvm_bnn.reference import Reference
+from tvm_bnn.report import Latency
+from tvm_bnn.runtime import Model
+
+Array = npt.NDArray[Any]
+RANDOM_BATCHES = 16
+SEED = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """Real inputs to verify on.
+
+    Parameters
+    ----------
+    arrays
+        One ``(N, ...)`` array for each input of the model; N is a multiple of the model's batch.
+    source
+        What reports call them.
+    labels
+        ``(N,)`` integers, with which reports give the compiled model's accuracy; or None.
+    """
+
+    arrays: tuple[Array, ...]
+    source: str
+    labels: Array | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """What verification found; where something is None, the text beside it says why."""
+
+    parity: Parity | None
+    not_verified: str
+    accuracy: float | None
+    latency: Latency | None
+    not_measured: str
+
+
+NOT_ASKED = Checked(None, "not asked for (--no-verify)", None, None, "not asked for (--no-verify)")
+
+
+def verify(
+    program: ExportedProgram, manifest: Manifest, library: bytes, target: Target, samples: Samples | None
+) -> Checked:
+    """Compare a compiled library with the program it came from, and time both if it runs on this machine.
+
+    Parameters
+    ----------
+    program
+        As exported, untouched by our passes.
+    manifest, library
+        The artifact's parts.
+    target
+        What the library was compiled for.
+    samples
+        Inputs; ``RANDOM_BATCHES`` batches of standard normal numbers if None.
+
+    Raises
+    ------
+    UserError
+        If the samples do not fit the model, or the outputs disagree.
+    """
+    batches = _batches(manifest.inputs, samples)
+    missing = None if target.runs_here else emulation.unavailable(target.machine)
+    if missing is not None:
+        return Checked(None, missing, None, None, _needs_board(target))
+    reference = Reference(program)
+    expected = [reference.run(batch) for batch in batches]
+    with _library_file(library) as path:
+        if target.runs_here:
+            model = Model(manifest, path)
+            outputs = [model.run(batch) for batch in batches]
+        else:
+            outputs = emulation.run(path, target.machine, target.emulated_cpu, batches)
+        parity = compare(
+            outputs,
+            expected,
+            reference.run_double(batches),
+            reference.zero_signs,
+            samples.source if samples is not None else f"random, seed {SEED}",
+            "natively" if target.runs_here else "under emulation",
+        )
+        _refuse_disagreement(parity)
+        latency = _latency(model, reference, batches[0], manifest) if target.runs_here else None
+    return Checked(
+        parity, "", _accuracy(outputs, samples), latency, "" if latency is not None else _needs_board(target)
+    )
+
+
+def _needs_board(target: Target) -> str:
+    return f"needs a {target.machine} board; times under emulation say nothing about it"
+
+
+@contextmanager
+def _library_file(library: bytes) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
+        path = Path(folder) / "model.so"
+        path.write_bytes(library)
+        yield path
+
+
+def _batches(specs: Sequence[TensorSpec], samples: Samples | None) -> list[list[Array]]:
+    """Cut the samples into the batches that the model takes."""
+    if samples is None:
+        generator = np.random.default_rng(SEED)
+        return [[generator.standard_normal(spec.shape, np.float32) for spec in specs] for _ in range(RANDOM_BATCHES)]
+    if len(samples.arrays) != len(specs):
+        raise UserError(f"inputs {samples.source}: {len(samples.arrays)} arrays; the model takes {len(specs)}")
+    for array, spec in zip(samples.arrays, specs, strict=True):
+        if array.ndim != len(spec.shape) or array.shape[1:] != spec.shape[1:] or len(array) % spec.shape[0]:
+            raise UserError(
+                f"inputs {samples.source}: shape {array.shape} for '{spec.name}'; expected (N, "
+                f"{', '.join(map(str, spec.shape[1:]))}) with N a multiple of {spec.shape[0]}"
+            )
+        if array.dtype.name != spec.dtype:
+            raise UserError(f"inputs {samples.source}: dtype {array.dtype.name} for '{spec.name}'; expected {spec.dtype}")
+    count = len(samples.arrays[0]) // specs[0].shape[0]
+    if not count or any(len(array) // spec.shape[0] != count for array, spec in zip(samples.arrays, specs, strict=True)):
+        raise UserError(f"inputs {samples.source}: the arrays hold different numbers of batches, or none")
+    cut = [np.split(array, count) for array in samples.arrays]
+    return [[np.ascontiguousarray(part[index]) for part in cut] for index in range(count)]
+
+
+def _refuse_disagreement(parity: Parity) -> None:
+    if not parity.passed:
+        raise UserError(
+            f"parity: only {parity.agreeing} of {parity.samples} samples agree with PyTorch within {parity.tolerance:.2g} "
+            f"(max |Δ| {parity.max_difference:.3g}); no artifact written, --no-verify writes it all the same"
+        )
+
+
+def _accuracy(outputs: Sequence[Sequence[Array]], samples: Samples | None) -> float | None:
+    if samples is None or samples.labels is None:
+        return None
+    predictions = np.concatenate([batch[0].argmax(1) for batch in outputs])
+    return float((predictions == samples.labels).mean())
+
+
+def _latency(model: Model, reference: Reference, batch: list[Array], manifest: Manifest) -> Latency:
+    """Time the compiled model and PyTorch in turns, with one thread each."""
+    tensors = [torch.from_numpy(value) for value in batch]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.no_grad():
+            times = measure({"compiled": model.bind(batch), "pytorch": lambda: reference.module(*tensors)})
+    finally:
+        torch.set_num_threads(threads)
+    return Latency(host.cpu_model(), 1, manifest.inputs[0].shape[0], times["compiled"], times["pytorch"])
