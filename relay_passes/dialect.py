@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import tvm
+import tvm.relax.script.parser
 from tvm import relax
 from tvm.script import relax as R
 
@@ -169,7 +170,9 @@ def _declare() -> None:
     for name, (_, infer) in _OPERATORS.items():
         tvm.ir.register_op_attr(f"relax.bnn.{name}", "FInferType", lambda node, _builder, infer=infer: infer(node))
         tvm.ir.register_op_attr(f"relax.bnn.{name}", "FPurity", True)
-    R.bnn = types.SimpleNamespace(**{name: _script_constructor(name) for name in _OPERATORS})
+    namespace = types.SimpleNamespace(**{name: _script_constructor(name) for name in _OPERATORS})
+    # The decorator and tvm.script.from_source look names up in two different modules.
+    R.bnn = tvm.relax.script.parser.bnn = namespace
 
 
 _declare()

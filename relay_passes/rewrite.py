@@ -108,7 +108,8 @@ class Rewriter:
                 result = self.output(self.substituted(function.body.body))
                 output = self.builder.emit_output(result, self.output_name(result))
             self.builder.emit_func_output(output)
-        return relax.transform.DeadCodeElimination()(self.builder.get())
+        tidy = [relax.transform.CanonicalizeBindings(), relax.transform.DeadCodeElimination()]
+        return tvm.ir.transform.Sequential(tidy)(self.builder.get())
 
     def copy(self, binding: relax.VarBinding) -> None:
         """Put a binding of the old function into the new one."""

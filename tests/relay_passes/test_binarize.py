@@ -1,0 +1,146 @@
+import numpy as np
+import pytest
+from tvm import relax
+from tvm.script import ir as I
+from tvm.script import relax as R
+
+from relay_passes import dialect  # noqa: F401  (declares R.bnn)
+from relay_passes.binarize import binarize
+from relay_passes.layers import binary_weight, layers_of
+
+SIGNS = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), (2, 3, 3, 4))
+SCALES = np.array([0.5, 3], np.float32)
+W_SIGNS, W_SCALED = relax.const(SIGNS), relax.const(SIGNS * SCALES.reshape(2, 1, 1, 1))
+SCALE = relax.const(SCALES)
+W_TERNARY = relax.const(np.where(np.arange(72).reshape(2, 3, 3, 4) % 5 == 0, 0, SIGNS).astype(np.float32))
+W_REAL = relax.const(np.random.default_rng(1).standard_normal((2, 3, 3, 4)).astype(np.float32))
+
+
+def module_of(weight, activation):
+    """One NHWC convolution whose input is ``activation(x)``."""
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType((1, 8, 8, 4), "float32"))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            signs = builder.emit(activation(builder, x))
+            convolved = relax.op.nn.conv2d(signs, weight, padding=1, data_layout="NHWC", kernel_layout="OHWI")
+            y = builder.emit_output(builder.emit(convolved))
+        builder.emit_func_output(y)
+    return builder.get()
+
+
+def sign(_builder, x):
+    return relax.op.sign(x)
+
+
+def test_signs_times_scaled_signs_become_a_binary_convolution_and_a_scale(expect):
+    @I.ir_module
+    class Before:
+        @R.function
+        def main(x: R.Tensor((1, 8, 8, 4), "float32")) -> R.Tensor((1, 8, 8, 2), "float32"):
+            with R.dataflow():
+                s = R.sign(x)
+                y = R.nn.conv2d(s, W_SCALED, padding=[1, 1, 1, 1], data_layout="NHWC", kernel_layout="OHWI")
+                R.output(y)
+            return y
+
+    @I.ir_module
+    class Expected:
+        @R.function
+        def main(x: R.Tensor((1, 8, 8, 4), "float32")) -> R.Tensor((1, 8, 8, 2), "float32"):
+            with R.dataflow():
+                s = R.bnn.sign(x)
+                dot = R.bnn.conv2d(
+                    s, W_SIGNS, groups=1, kernel=[3, 3], strides=[1, 1], padding=[1, 1, 1, 1], dilation=[1, 1]
+                )
+                real = R.astype(dot, "float32")
+                y = R.multiply(real, SCALE)
+                R.output(y)
+            return y
+
+    expect(binarize, Before, Expected)
+
+
+def where_one_else_minus_one(builder, x):
+    at_least_zero = builder.emit(relax.op.greater_equal(x, relax.const(0.0)))
+    return relax.op.where(at_least_zero, relax.const(1.0), relax.const(-1.0))
+
+
+def comparison_times_two_minus_one(builder, x):
+    compared = builder.emit(relax.op.astype(builder.emit(relax.op.greater(x, relax.const(0.0))), "float32"))
+    return relax.op.subtract(builder.emit(relax.op.multiply(compared, relax.const(2.0))), relax.const(1.0))
+
+
+def scaled_sign(builder, x):
+    return relax.op.multiply(builder.emit(relax.op.sign(x)), relax.const(0.25))
+
+
+def maximum_of_signs(builder, x):
+    signs = builder.emit(relax.op.sign(x))
+    return relax.op.nn.max_pool2d(signs, pool_size=[1, 1], layout="NHWC")
+
+
+@pytest.mark.parametrize(
+    "activation", [sign, where_one_else_minus_one, comparison_times_two_minus_one, scaled_sign, maximum_of_signs]
+)
+@pytest.mark.parametrize("weight", [W_SIGNS, W_SCALED], ids=["signs", "scaled"])
+def test_values_decide_not_spelling(activation, weight, evaluate):
+    before = module_of(weight, activation)
+    after = binarize(before)
+    assert "bnn.conv2d" in after.script()
+    x = np.random.default_rng(2).standard_normal((1, 8, 8, 4)).astype(np.float32)
+    np.testing.assert_allclose(evaluate(after, x), evaluate(before, x), rtol=1e-6)
+
+
+def zero_or_one(builder, x):
+    return relax.op.astype(builder.emit(relax.op.greater(x, relax.const(0.0))), "float32")
+
+
+def two_bits(builder, x):
+    return relax.op.add(builder.emit(relax.op.sign(x)), builder.emit(scaled_sign(builder, x)))
+
+
+def rectified_sign(builder, x):
+    return relax.op.nn.relu(builder.emit(relax.op.sign(x)))
+
+
+def zero_padded_sign(builder, x):
+    return relax.op.nn.pad(builder.emit(relax.op.sign(x)), [0, 0, 1, 1, 1, 1, 0, 0], "constant", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("activation", "weight", "reason"),
+    [
+        (lambda _builder, x: relax.op.tanh(x), W_SIGNS, "its input takes many values"),
+        (zero_or_one, W_SIGNS, "its input takes {0, 1}"),
+        (two_bits, W_SIGNS, "its input takes {-1.25, -0.75, 0.75, 1.25}"),
+        (rectified_sign, W_SIGNS, "its input takes {0, 1}"),
+        (zero_padded_sign, W_SIGNS, "its input takes {-1, 0, 1}"),
+        (sign, W_TERNARY, "its weights are not ±scale: channel 0 holds {-1, 0, 1}"),
+        (sign, W_REAL, "its weights are not ±scale: channel 0 holds 36 different values"),
+    ],
+)
+def test_look_alikes_stay_float_and_the_reason_names_the_values(activation, weight, reason, expect):
+    before = relax.transform.CanonicalizeBindings()(module_of(weight, activation))
+    (layer,) = layers_of(before)
+    assert layer.float_reason is not None
+    assert reason in layer.float_reason
+    expect(binarize, before, before)
+
+
+def test_the_rounding_of_the_detach_idiom_is_tolerated_and_removed():
+    scale = np.float32(0.003)
+    surrogate = np.random.default_rng(3).uniform(-1, 1, SIGNS.shape).astype(np.float32)
+    noisy = (scale * SIGNS - surrogate) + surrogate
+    assert len(np.unique(np.abs(noisy))) > 1
+    weight = binary_weight(noisy)
+    assert not isinstance(weight, str)
+    np.testing.assert_array_equal(weight.signs, SIGNS)
+    np.testing.assert_allclose(weight.scale, scale, rtol=1e-4)
+
+
+def test_a_channel_of_zeros_has_scale_zero():
+    weight = binary_weight(SIGNS * np.array([0, 1], np.float32).reshape(2, 1, 1, 1))
+    assert not isinstance(weight, str)
+    assert weight.scale.tolist() == [0, 1]
+    assert (np.abs(weight.signs) == 1).all()

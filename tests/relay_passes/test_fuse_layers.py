@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+from tvm import relax
+
+from relay_passes import dialect
+from relay_passes.fuse_layers import fuse_layers, kernel_name, layer_variable
+from relay_passes.pack_layers import pack_layers
+from relay_passes.rewrite import op_name
+from schedules.isa import AVX512_VPOPCNTDQ
+
+SHAPE = (4, 32)
+WEIGHT = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), (32, 32))
+SCALE = np.linspace(0.5, 1.5, 32, dtype=np.float32)
+
+
+def packed(body):
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType(SHAPE, "float32"))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            y = builder.emit_output(body(builder, x))
+        builder.emit_func_output(y)
+    return pack_layers(builder.get(), AVX512_VPOPCNTDQ)
+
+
+def layer(builder, x):
+    dot = builder.emit(dialect.dense(builder.emit(dialect.sign(x)), relax.const(WEIGHT)))
+    real = builder.emit(relax.op.astype(dot, "float32"))
+    return builder.emit(relax.op.multiply(real, relax.const(SCALE)))
+
+
+def residual_block(builder, x):
+    return builder.emit(relax.op.add(layer(builder, x), x))
+
+
+def two_blocks(builder, x):
+    return residual_block(builder, residual_block(builder, x))
+
+
+def fork(builder, x):
+    made = layer(builder, x)
+    doubled = builder.emit(relax.op.multiply(made, relax.const(2.0)))
+    return builder.emit(relax.op.concat([made, doubled], 0))
+
+
+def join_of_two_layers(builder, x):
+    return builder.emit(relax.op.add(layer(builder, x), layer(builder, builder.emit(relax.op.negative(x)))))
+
+
+def main_operators(module):
+    return [op_name(binding.value) for binding in module["main"].body.blocks[0].bindings if op_name(binding.value)]
+
+
+def kernels(module):
+    return [
+        [op_name(binding.value).removeprefix("relax.") for binding in function.body.blocks[0].bindings if op_name(binding.value)]
+        for name, function in module.functions.items()
+        if name.name_hint != "main"
+    ]
+
+
+def test_a_layer_takes_its_epilogue_and_the_packing_of_its_result():
+    fused = fuse_layers(packed(two_blocks))
+    assert sorted(kernels(fused)) == [
+        ["bnn.pack"],
+        ["bnn.packed_dense", "astype", "multiply", "add"],
+        ["bnn.packed_dense", "astype", "multiply", "add", "bnn.pack"],
+    ]
+    assert main_operators(fused) == []
+
+
+def test_what_is_read_twice_ends_the_fusion():
+    fused = fuse_layers(packed(fork))
+    assert ["bnn.packed_dense", "astype", "multiply"] in kernels(fused)
+    assert ["multiply"] in kernels(fused)
+
+
+def test_of_two_layers_that_meet_one_takes_the_sum():
+    fused = fuse_layers(packed(join_of_two_layers))
+    chains = kernels(fused)
+    assert ["bnn.packed_dense", "astype", "multiply", "add"] in chains
+    assert ["bnn.packed_dense", "astype", "multiply"] in chains
+
+
+@pytest.mark.parametrize("body", [residual_block, two_blocks, fork, join_of_two_layers])
+def test_fusing_changes_no_value(body, evaluate):
+    before = packed(body)
+    x = np.random.default_rng(1).standard_normal(SHAPE).astype(np.float32)
+    np.testing.assert_allclose(evaluate(fuse_layers(before), x), evaluate(before, x), rtol=1e-6)
+
+
+def test_layers_are_found_again_by_their_names():
+    assert kernel_name("layer1.0.conv") == "layer1_0_conv"
+    assert layer_variable("layer1_0_conv_returned") == "layer1_0_conv"

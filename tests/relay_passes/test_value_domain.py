@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from tvm import relax
+
+from relay_passes.value_domain import ValueDomains, describe, union
+
+SHAPE = (1, 4, 4, 2)
+
+
+def domain_of(make):
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType(SHAPE, "float32"))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            made = builder.emit(make(builder, x))
+            y = builder.emit_output(made)
+        builder.emit_func_output(y)
+    function = builder.get()["main"]
+    return ValueDomains.of_function(function).of(function.body.blocks[0].bindings[-1].var)
+
+
+def signs(builder, x):
+    return builder.emit(relax.op.sign(x))
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda b, x: relax.op.tanh(x), None),
+        (lambda b, x: relax.op.sign(x), {-1, 1}),
+        (lambda b, x: relax.op.greater(x, relax.const(0.0)), {0, 1}),
+        (lambda b, x: relax.op.nn.relu(signs(b, x)), {0, 1}),
+        (lambda b, x: relax.op.add(signs(b, x), signs(b, x)), {-2, 0, 2}),
+        (lambda b, x: relax.op.multiply(signs(b, x), relax.const(np.array([1, 3], np.float32))), {-3, -1, 1, 3}),
+        (lambda b, x: relax.op.reshape(signs(b, x), (32,)), {-1, 1}),
+        (lambda b, x: relax.op.nn.pad(signs(b, x), [0, 0, 1, 1, 1, 1, 0, 0], "constant", -1.0), {-1, 1}),
+        (lambda b, x: relax.op.concat([signs(b, x), b.emit(relax.op.zeros(SHAPE, "float32"))], 3), None),
+        (lambda b, x: relax.op.multiply(signs(b, x), relax.const(np.arange(32, dtype=np.float32).reshape(SHAPE))), None),
+    ],
+)
+def test_a_tensors_values_follow_from_its_operators(make, expected):
+    domain = domain_of(make)
+    assert domain == (None if expected is None else frozenset(expected))
+
+
+def test_the_union_with_many_values_is_many_values():
+    assert union(frozenset({1.0}), None) is None
+    assert union(frozenset({1.0}), frozenset({2.0})) == {1.0, 2.0}
+
+
+def test_domains_read_as_sets():
+    assert describe(frozenset({1.0, -1.0})) == "{-1, 1}"
+    assert describe(None) == "many values"

@@ -1,0 +1,58 @@
+"""What instructions the binary kernels become; works without the machines."""
+
+import re
+
+import numpy as np
+import pytest
+import tvm
+from tvm import te
+
+from schedules import bits, stack
+from schedules.bconv2d import bconv2d
+from schedules.bitpack import wide
+from schedules.border import border_table
+from schedules.kernel import schedule_function
+from schedules.target import find_target
+from schedules.window import Window
+
+WINDOW = Window((3, 3), padding=(1, 1, 1, 1))
+
+
+def assembly_of_binary_convolution(name: str) -> str:
+    target = find_target(name)
+    words = te.placeholder(wide((1, 14, 14, bits.words_for(256, target.isa.word_bits))), target.isa.word_dtype)
+    depth, lanes = words.shape[-1], target.isa.binary_lanes
+    weights = te.placeholder(wide((256 // lanes, 3, 3, int(depth), lanes)), target.isa.word_dtype)
+    table = border_table(np.ones((256, 3, 3, 256)), WINDOW, 14, 14)
+    border = te.placeholder(wide(table.shape), "int32")
+    made = bconv2d(words, weights, border, WINDOW, 256)
+    function, _ = schedule_function(te.create_prim_func([words, weights, border, made]), target.isa)
+    library = tvm.compile(function, target=tvm.target.Target(target.tvm), tir_pipeline=stack.PIPELINE)
+    return str(library.mod.inspect_source("asm"))
+
+
+@pytest.mark.parametrize("name", ["x86-avx512", "x86-avx2", "arm", "rpi3", "rpi5"])
+def test_a_binary_kernel_is_made_of_its_instruction_sets_popcount(name):
+    assembly = assembly_of_binary_convolution(name)
+    missing = [mnemonic for mnemonic in find_target(name).isa.mnemonics if mnemonic not in assembly]
+    assert not missing
+
+
+def test_sve_counts_16_bit_lanes_at_once():
+    assembly = assembly_of_binary_convolution("neoverse-v1")
+    assert re.search(r"cnt\tz\d+\.h", assembly)
+    assert "uadalp" not in assembly
+
+
+@pytest.mark.parametrize("name", ["x86-avx512", "arm"])
+def test_accumulators_stay_in_registers(name):
+    """A heap workspace for the accumulators would be stored and loaded around every tile."""
+    assembly = assembly_of_binary_convolution(name)
+    # The padded input is the one buffer that is too large for the stack.
+    assert len(re.findall(r"BackendAllocWorkspace", assembly)) <= 3
+
+
+def test_avx512_counts_with_one_instruction_a_vector_and_no_shuffles():
+    assembly = assembly_of_binary_convolution("x86-avx512")
+    assert assembly.count("vpopcntd") >= 14
+    assert "vpshufb" not in assembly
