@@ -1,3 +1,113 @@
-"""stub"""
-def unavailable(machine): return "emulation is not there yet"
-def run(*a): raise NotImplementedError
+"""Run artifacts in a process without Python, and, where they are for another machine, under QEMU's user emulation.
+
+An emulated processor executes the same instructions with the same results; its times say nothing about the real one,
+so nothing here measures any.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rpc.runtime_libraries import cache_folder, cached, include_folder, runtime_libraries
+from rpc.tensor_file import Array, decode, encode
+from schedules import host
+from schedules.errors import UserError
+from schedules.link import compile_program
+
+_SOURCE = Path(__file__).parent / "board" / "run_model.cc"
+_RUNNER = "run_model"
+_SYSROOTS = {"aarch64": Path("/usr/aarch64-linux-gnu")}
+_PACKAGES = {"aarch64": "qemu-user and libstdc++6-arm64-cross"}
+#: The oldest glibc that TVM's wheels run with.
+_TRIPLES = {"aarch64": "aarch64-linux-gnu.2.27", "x86_64": "x86_64-linux-gnu.2.28"}
+
+
+def unavailable(machine: str) -> str | None:
+    """Return None if artifacts for a machine can be executed here, else one line that says what is missing."""
+    if machine == host.machine() and machine in _TRIPLES:
+        return None
+    if machine not in _SYSROOTS:
+        return f"there is no emulated {machine} board, so the artifact is not executed here"
+    if _qemu(machine) is None or not (_SYSROOTS[machine] / "lib" / "libstdc++.so.6").exists():
+        return f"Debian's {_PACKAGES[machine]} are not installed, so the artifact is not executed here"
+    return None
+
+
+def run(library: Path, machine: str, cpu: str | None, calls: Sequence[Sequence[Array]]) -> list[list[Array]]:
+    """Run an artifact on the inputs of several calls, all in one process.
+
+    Parameters
+    ----------
+    library
+        An artifact, or the library inside it.
+    machine
+        What ``uname -m`` says where it belongs.
+    cpu
+        QEMU's name of the processor, which refuses instructions that the processor lacks; None for QEMU's default.
+    calls
+        The inputs of each call.
+
+    Returns
+    -------
+    The outputs of each call.
+
+    Raises
+    ------
+    UserError
+        If the machine cannot be emulated here, or the run fails.
+    """
+    missing = unavailable(machine)
+    if missing is not None:
+        raise UserError(f"machine '{machine}': {missing}")
+    program = _runner(machine)
+    with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
+        inputs, outputs = Path(folder) / "calls", Path(folder) / "results"
+        inputs.write_bytes(encode(calls))
+        command = [*_emulator(machine, cpu), str(program), str(library.resolve()), str(inputs), str(outputs)]
+        environment = {**os.environ, "TVM_NUM_THREADS": "1"}
+        finished = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        if finished.returncode:
+            raise UserError(f"running '{library.name}' on {cpu or machine} failed: {_reason(finished)}")
+        return decode(outputs.read_bytes())
+
+
+def _qemu(machine: str) -> str | None:
+    return shutil.which(f"qemu-{machine}") or shutil.which(f"qemu-{machine}-static")
+
+
+def _emulator(machine: str, cpu: str | None) -> list[str]:
+    """Return the command that puts a foreign program on this machine; empty for one of our own."""
+    if machine == host.machine():
+        return []
+    return [str(_qemu(machine)), "-L", str(_SYSROOTS[machine]), *(["-cpu", cpu] if cpu is not None else [])]
+
+
+def _runner(machine: str) -> Path:
+    """Return the program that runs artifacts on a machine, with the libraries it needs beside it."""
+    libraries = runtime_libraries(machine)
+    key = hashlib.sha256(_SOURCE.read_bytes() + libraries.name.encode()).hexdigest()[:16]
+
+    def build(folder: Path) -> None:
+        for library in libraries.iterdir():
+            shutil.copy(library, folder / library.name)
+        linked = sorted(folder.glob("*.so"))
+        compile_program([_SOURCE], folder / _RUNNER, _TRIPLES[machine], [include_folder()], linked)
+
+    return cached(cache_folder() / "runner" / f"{machine}-{key}", build) / _RUNNER
+
+
+def _reason(finished: subprocess.CompletedProcess[str]) -> str:
+    """Return one line about a run that failed."""
+    lines = [line for line in finished.stderr.strip().splitlines() if line.strip()]
+    # QEMU passes a signal of the emulated program on to itself; under a shell's convention it would be 128 + number.
+    number = -finished.returncode if finished.returncode < 0 else finished.returncode - 128
+    if number in {int(known) for known in signal.Signals}:
+        return signal.Signals(number).name + (" (an instruction that it lacks)" if number == signal.SIGILL else "")
+    return lines[0] if lines else f"exit code {finished.returncode}"

@@ -65,7 +65,8 @@ def compile_program(
         If it does not compile.
     """
     command = [*_driver(triple, "zig", "c++"), "-std=c++17", "-O2", "-s"]
-    options = [f"-I{folder}" for folder in include] + ["-Wl,-rpath,$ORIGIN"]
+    # TVM's runtime registers itself when it is loaded; no symbol of it is ever named, so it would count as not needed.
+    options = [f"-I{folder}" for folder in include] + ["-Wl,-rpath,$ORIGIN", "-Wl,--no-as-needed"]
     _run([*command, *options, *map(str, sources), *map(str, libraries), "-o", str(output)], str(output))
 
 

@@ -112,7 +112,7 @@ def verify(
 
 
 def _needs_board(target: Target) -> str:
-    return f"needs a {target.machine} board; times under emulation say nothing about it"
+    return f"this is no {target.machine} board, and times under emulation say nothing about one"
 
 
 @contextmanager

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from tvm_bnn.parity import TOLERANCE, compare
+
+
+def batches(*rows):
+    return [[np.array([row], np.float32)] for row in rows]
+
+
+EXPECTED = batches(*([[1.0, 10.0]] * 200))
+
+
+def verdict(outputs, yardstick=None):
+    return compare(outputs, EXPECTED, yardstick, (0, 0), "numbers", "natively")
+
+
+def test_rounding_is_tolerated_relative_to_the_largest_output():
+    parity = verdict(batches(*([[1.0 + 9 * TOLERANCE, 10.0]] * 200)))
+    assert parity.passed
+    assert parity.tolerance == pytest.approx(10 * TOLERANCE)
+    assert parity.argmax_agreement == 1
+
+
+def test_one_sample_in_a_hundred_may_differ_because_a_sign_flipped():
+    rows = [[1.0, 10.0]] * 198 + [[5.0, 4.0]] * 2
+    parity = verdict(batches(*rows))
+    assert parity.passed
+    assert parity.agreeing == 198
+    assert parity.argmax_agreement == 0.99
+    assert not verdict(batches(*rows[1:], [5.0, 4.0])).passed
+
+
+def test_a_model_that_pytorch_itself_cannot_repeat_is_excused_twice_as_often():
+    flipped = [[1.0, 10.0]] * 190 + [[5.0, 4.0]] * 10
+    assert not verdict(batches(*flipped)).passed
+    assert verdict(batches(*flipped), yardstick=batches(*([[5.0, 4.0]] * 5 + [[1.0, 10.0]] * 195))).passed
+
+
+def test_nan_never_agrees():
+    parity = verdict(batches(*([[np.nan, 10.0]] * 200)))
+    assert parity.agreeing == 0
+    assert not parity.passed
+    assert parity.max_difference == np.inf
+
+
+def test_outputs_that_are_no_classes_have_no_predictions():
+    images = [[np.zeros((2, 3, 4, 4), np.float32)]]
+    parity = compare(images, images, None, (0, 0), "images", "natively")
+    assert parity.argmax_agreement is None
+    assert parity.samples == 2
