@@ -21,7 +21,7 @@ from schedules import host
 from schedules.errors import UserError
 from schedules.link import compile_program
 
-_SOURCE = Path(__file__).parent / "board" / "run_model.cc"
+_SOURCE = Path(__file__).parent / "board" / "run_model.c"
 _RUNNER = "run_model"
 _SYSROOTS = {"aarch64": Path("/usr/aarch64-linux-gnu")}
 _PACKAGES = {"aarch64": "qemu-user and libstdc++6-arm64-cross"}

@@ -1,4 +1,4 @@
-"""The files through which ``board/run_model.cc`` takes inputs and gives outputs; the format is described there."""
+"""The files through which ``board/run_model.c`` takes inputs and gives outputs; the format is described there."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def linker(triple: str, toolchain: Toolchain = "zig") -> Callable[..., None]:
     UserError
         If the toolchain is not installed; and from the returned function, if it fails.
     """
-    command = [*_driver(triple, toolchain, "cc"), "-shared", "-fPIC", "-s"]
+    command = [*_driver(triple, toolchain), "-shared", "-fPIC", "-s"]
 
     def link(output: str, objects: str | Sequence[str], options: Sequence[str] | None = None) -> None:
         inputs = [objects] if isinstance(objects, str) else list(objects)
@@ -46,7 +46,7 @@ def linker(triple: str, toolchain: Toolchain = "zig") -> Callable[..., None]:
 def compile_program(
     sources: Sequence[Path], output: Path, triple: str, include: Sequence[Path], libraries: Sequence[Path]
 ) -> None:
-    """Compile a C++17 program with Zig; at run time it looks for its libraries beside itself.
+    """Compile a C11 program with Zig; at run time it looks for its libraries beside itself.
 
     Parameters
     ----------
@@ -64,18 +64,18 @@ def compile_program(
     UserError
         If it does not compile.
     """
-    command = [*_driver(triple, "zig", "c++"), "-std=c++17", "-O2", "-s"]
+    command = [*_driver(triple, "zig"), "-std=gnu11", "-O2", "-s", "-Wall", "-Wextra", "-Werror"]
     # TVM's runtime registers itself when it is loaded; no symbol of it is ever named, so it would count as not needed.
-    options = [f"-I{folder}" for folder in include] + ["-Wl,-rpath,$ORIGIN", "-Wl,--no-as-needed"]
+    options = [*(f"-I{folder}" for folder in include), "-Wl,-rpath,$ORIGIN", "-Wl,--no-as-needed"]
     _run([*command, *options, *map(str, sources), *map(str, libraries), "-o", str(output)], str(output))
 
 
-def _driver(triple: str, toolchain: Toolchain, language: Literal["cc", "c++"]) -> list[str]:
+def _driver(triple: str, toolchain: Toolchain) -> list[str]:
     """Return the command that compiles and links for a triple."""
     if toolchain == "zig":
         if importlib.util.find_spec("ziglang") is None:
             raise UserError("linker: the package 'ziglang' is not installed; pip install ziglang, or use --linker system")
-        return [sys.executable, "-m", "ziglang", language, "-target", triple]
+        return [sys.executable, "-m", "ziglang", "cc", "-target", triple]
     machine = triple.split("-")[0]
     program = "cc" if machine == host.machine() else f"{triple.split('.')[0]}-gcc"
     if shutil.which(program) is None:
