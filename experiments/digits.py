@@ -68,7 +68,8 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return ``prelu(body(x) + shortcut(x))``."""
-        return self.activation(self.body(x) + self.shortcut(x))
+        y: torch.Tensor = self.activation(self.body(x) + self.shortcut(x))
+        return y
 
 
 class Bottleneck(nn.Module):
@@ -83,11 +84,12 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return ``prelu(expand(reduce(x)) + x)``."""
-        return self.activation(self.expand(self.reduce(x)) + x)
+        y: torch.Tensor = self.activation(self.expand(self.reduce(x)) + x)
+        return y
 
 
 class DigitsNet(nn.Module):
-    """``(N, 1, 8, 8)`` float32 in [0, 1] to ``(N, 10)`` logits; eight binary convolutions."""
+    """``(N, 1, 8, 8)`` float32 in [0, 1] to ``(N, 10)`` logits; seven binary convolutions."""
 
     def __init__(self) -> None:
         """Build the network with random weights."""
@@ -138,10 +140,10 @@ def fit(model: DigitsNet, data: Split, epochs: int, seed: int) -> None:
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     model.train()
     for _ in track(range(epochs), "training", console=Console(stderr=True)):
-        for batch in torch.randperm(len(data.labels), generator=generator).split(64):
+        for batch in torch.randperm(len(data.labels), generator=generator).split(64):  # type: ignore[no-untyped-call]
             loss = F.cross_entropy(model(shift(data.images[batch], generator)), data.labels[batch], label_smoothing=0.1)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         schedule.step()
     model.eval()

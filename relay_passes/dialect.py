@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import tvm
 import tvm.relax.script.parser
@@ -26,7 +26,7 @@ from tvm.script import relax as R
 from schedules.bits import words_for
 from schedules.window import Window
 
-Expr = relax.Expr
+Expr: TypeAlias = relax.Expr
 _Infer = Callable[[relax.Call], relax.TensorType]
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import tvm
 from tvm import relax
@@ -27,7 +28,7 @@ PACK = "relax.bnn.pack"
 #: The returned variable replaces the one that a layer's call is bound to; this keeps the two names apart.
 _RETURNED = "_returned"
 
-Binding = relax.VarBinding
+Binding: TypeAlias = relax.VarBinding
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +15,10 @@ from relay_passes.dialect import shape_of
 from relay_passes.rewrite import MAIN, array_of, bindings, is_constant, op_name
 from relay_passes.value_domain import Domain, ValueDomains, describe
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
-#: The straight-through idiom leaves |w| off its channel's scale by rounding: 1e-7 of 1, that is up to 6e-5 of a scale of
-#: a few thousandths.
+#: The straight-through idiom leaves |w| off its channel's scale by rounding: 1e-7 of 1, that is up to 6e-5 of a scale
+#: of a few thousandths.
 SCALE_TOLERANCE = 1e-4
 _KINDS = {
     "relax.nn.conv1d": "conv1d",

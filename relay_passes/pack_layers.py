@@ -5,6 +5,8 @@ Before: ``bnn.conv2d(bnn.sign(x), signs)``. After: ``bnn.packed_conv2d(bnn.pack(
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import tvm
@@ -17,7 +19,7 @@ from schedules.border import border_table
 from schedules.isa import Isa
 
 
-def block_channels(weight: npt.NDArray[np.generic], lanes: int) -> npt.NDArray[np.generic]:
+def block_channels(weight: npt.NDArray[Any], lanes: int) -> npt.NDArray[Any]:
     """Move output channels innermost, ``lanes`` at a time: ``(O, ...)`` to ``(ceil(O / lanes), ..., lanes)``.
 
     Channels past the last are zero.

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import tvm
 from tvm import relax
@@ -24,7 +25,7 @@ from relay_passes.to_nhwc import to_nhwc
 from schedules.errors import UserError
 from schedules.isa import Isa
 
-Module = tvm.IRModule
+Module: TypeAlias = tvm.IRModule
 
 
 @dataclasses.dataclass(frozen=True)

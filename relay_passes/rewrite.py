@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import numpy as np
 import numpy.typing as npt
 import tvm
@@ -9,7 +11,7 @@ from tvm import relax
 
 from schedules.errors import UserError
 
-Expr = relax.Expr
+Expr: TypeAlias = relax.Expr
 MAIN = "main"
 
 
@@ -43,12 +45,12 @@ def is_constant(value: Expr) -> bool:
     return isinstance(value, tvm.ir.GenericConst)
 
 
-def array_of(constant: Expr) -> npt.NDArray[np.generic]:
+def array_of(constant: Expr) -> npt.NDArray[Any]:
     """Return the values of a constant tensor."""
     return np.asarray(constant.value.numpy())
 
 
-def constant(values: npt.NDArray[np.generic]) -> Expr:
+def constant(values: npt.NDArray[Any]) -> Expr:
     """Return a constant tensor with those values and their dtype."""
     return relax.const(np.ascontiguousarray(values), str(values.dtype))
 
@@ -61,10 +63,10 @@ def with_span(value: Expr, span: tvm.ir.Span | None) -> Expr:
 
 
 class Rewriter:
-    """Copies ``main``, the module's only function; a pass overrides :meth:`call` to put something else in a call's place.
+    """Copies ``main``, the module's only function; a pass overrides :meth:`call` to replace calls.
 
-    While it runs, ``self.emit`` adds a binding before the current one and ``self.definition`` looks up what a variable
-    of the new function is bound to.
+    While it runs, ``self.emit`` adds a binding before the current one and ``self.definition`` looks up what a
+    variable of the new function is bound to.
     """
 
     def __init__(self) -> None:

@@ -181,9 +181,7 @@ def _concat(rewriter: _ToNhwc, node: relax.Call) -> Expr:
     return rewriter.emit_nhwc(relax.op.concat(fields, new_axis(int(node.attrs.axis))), node.span)
 
 
-_WINDOWED = frozenset(
-    f"relax.nn.{name}" for name in ("conv2d", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d")
-)
+_WINDOWED = frozenset(f"relax.nn.{name}" for name in ("conv2d", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d"))
 _HANDLERS: dict[str, Callable[[_ToNhwc, relax.Call], Expr | None]] = {
     "relax.nn.conv2d": _conv2d,
     "relax.nn.max_pool2d": _pool2d(relax.op.nn.max_pool2d),

@@ -21,9 +21,12 @@ MOST_VALUES = 16
 _COMPARISONS = frozenset(f"relax.{name}" for name in ("greater", "greater_equal", "less", "less_equal", "equal"))
 _MOVES = frozenset(
     f"relax.{name}"
-    for name in ("reshape", "permute_dims", "expand_dims", "squeeze", "broadcast_to", "flatten", "strided_slice")
-    + ("max", "min", "nn.max_pool2d", "nn.dropout", "bnn.sign")
+    for name in (
+        *("reshape", "permute_dims", "expand_dims", "squeeze", "broadcast_to", "flatten", "strided_slice", "concat"),
+        *("max", "min", "nn.max_pool2d", "nn.dropout"),
+    )
 )
+_SIGNS = frozenset({"relax.sign", "relax.bnn.sign"})
 
 
 def union(*domains: Domain) -> Domain:
@@ -63,29 +66,25 @@ class ValueDomains:
         """Return the domain of a constant or of a variable seen before."""
         if is_constant(value):
             return constant_domain(value)
+        if isinstance(value, relax.Tuple):
+            return union(*(self.of(field) for field in value.fields))
         return self._domains.get(value) if isinstance(value, relax.Var) else None
 
     def _of_value(self, value: Expr) -> Domain:
         if isinstance(value, relax.Call):
             return self._of_call(value)
-        if isinstance(value, relax.Tuple):
-            return union(*(self.of(field) for field in value.fields))
         if isinstance(value, relax.TupleGetItem):
             return self.of(value.tuple_value)
         return self.of(value)
 
     def _of_call(self, node: relax.Call) -> Domain:
         name = op_name(node)
-        if name in {"relax.sign", "relax.bnn.sign"}:
-            return frozenset({-1.0, 1.0})
-        if name in _COMPARISONS:
-            return frozenset({0.0, 1.0})
+        if name in _SIGNS or name in _COMPARISONS:
+            return frozenset({-1.0, 1.0}) if name in _SIGNS else frozenset({0.0, 1.0})
         if name == "relax.where":
             return union(self.of(node.args[1]), self.of(node.args[2]))
         if name == "relax.nn.pad":
             return union(self.of(node.args[0]), frozenset({float(node.attrs.pad_value)}))
-        if name == "relax.concat":
-            return self.of(node.args[0])
         if name in _MOVES:
             return self.of(node.args[0])
         return self._of_elementwise(node) if name in ELEMENTWISE else None

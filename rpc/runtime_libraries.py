@@ -78,7 +78,17 @@ def _download(machine: str, folder: Path) -> None:
     requirements = [f"{name}=={importlib.metadata.version(name)}" for name in ("apache-tvm", "apache-tvm-ffi")]
     options = ["--python-version=3.11", "--implementation=cp", "--abi=cp311", "--abi=abi3", "--abi=none"]
     with tempfile.TemporaryDirectory() as wheels:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", wheels]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--dest",
+            wheels,
+        ]
         command += [*options, *(f"--platform={platform}" for platform in platforms), *requirements]
         finished = subprocess.run(command, capture_output=True, text=True, check=False)
         if finished.returncode:

@@ -56,25 +56,24 @@ def _by_vectors(shape: tuple[int, ...], dtype: str, word_bits: int, span: int) -
     """Vector comparisons, whose masks *are* the bits (``vpcmp`` + ``kmov``; ``fcmge`` + narrowing)."""
     *rows, channels = shape
     count, word = channels // span, f"uint{word_bits}"
-    with IRBuilder() as builder:
-        with T.prim_func(is_private=True, s_tir=True):
-            T.func_name("bitpack")
-            T.func_attr({"tirx.noalias": True})
-            x = T.arg("x", T.buffer(wide(shape), dtype))
-            tau = T.arg("tau", T.buffer(wide((channels,)), dtype))
-            flip = T.arg("flip", T.buffer(wide((count,)), word))
-            words = T.arg("words", T.buffer(wide((*rows, count)), word))
-            with T.grid(*wide((*rows, count))) as loops, T.sblock(PACK_WORDS):
-                *outer, w = T.axis.remap("S" * len(loops), list(loops))
-                first = w * span
-                T.reads(x[(*outer, slice(first, first + span))], tau[slice(first, first + span)], flip[w])
-                T.writes(words[(*outer, w)])
-                bits = T.Cast(word, tirx.const(0, word))
-                for offset, lanes in vectors_in(span):
-                    at = T.ramp(first + offset, 1, lanes)
-                    mask = T.reinterpret(f"uint{lanes}", T.Cast(f"uint1x{lanes}", x[(*outer, at)] >= tau[at]))
-                    bits = bits | (T.Cast(word, mask) << tirx.const(offset, word))
-                T.buffer_store(words, bits ^ flip[w], [*outer, w])
+    with IRBuilder() as builder, T.prim_func(is_private=True, s_tir=True):
+        T.func_name("bitpack")
+        T.func_attr({"tirx.noalias": True})
+        x = T.arg("x", T.buffer(wide(shape), dtype))
+        tau = T.arg("tau", T.buffer(wide((channels,)), dtype))
+        flip = T.arg("flip", T.buffer(wide((count,)), word))
+        words = T.arg("words", T.buffer(wide((*rows, count)), word))
+        with T.grid(*wide((*rows, count))) as loops, T.sblock(PACK_WORDS):
+            *outer, w = T.axis.remap("S" * len(loops), list(loops))
+            first = w * span
+            T.reads(x[(*outer, slice(first, first + span))], tau[slice(first, first + span)], flip[w])
+            T.writes(words[(*outer, w)])
+            bits = T.Cast(word, tirx.const(0, word))
+            for offset, lanes in vectors_in(span):
+                at = T.ramp(first + offset, 1, lanes)
+                mask = T.reinterpret(f"uint{lanes}", T.Cast(f"uint1x{lanes}", x[(*outer, at)] >= tau[at]))
+                bits = bits | (T.Cast(word, mask) << tirx.const(offset, word))
+            T.buffer_store(words, bits ^ flip[w], [*outer, w])
     return builder.get()
 
 

@@ -5,6 +5,8 @@ Words are little-endian, so the same bytes read as 8-, 16-, 32- or 64-bit words 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -47,7 +49,7 @@ def pack_bools(bits: npt.NDArray[np.bool_], word_bits: int, groups: int = 1) -> 
     return packed.reshape(*outer, -1)
 
 
-def pack(signs: npt.NDArray[np.generic], word_bits: int, groups: int = 1) -> Words:
+def pack(signs: npt.NDArray[Any], word_bits: int, groups: int = 1) -> Words:
     """Pack the last axis of a sign tensor, as :func:`pack_bools` does.
 
     Raises

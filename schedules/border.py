@@ -11,13 +11,15 @@ The bracket depends on the output channel and on which taps are padded only: the
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from schedules.window import Window
 
 
-def border_table(weight: npt.NDArray[np.generic], window: Window, height: int, width: int) -> npt.NDArray[np.int32]:
+def border_table(weight: npt.NDArray[Any], window: Window, height: int, width: int) -> npt.NDArray[np.int32]:
     """Return ``K + 2 * pad`` for every kind of output position.
 
     Parameters
@@ -40,4 +42,4 @@ def border_table(weight: npt.NDArray[np.generic], window: Window, height: int, w
     depth = np.full(weight.shape[:3], weight.shape[3], np.int64)
     positive = (weight > 0).sum(axis=3)
     table = np.einsum("rckl,okl->rco", valid, depth) + 2 * np.einsum("rckl,okl->rco", 1 - valid, positive)
-    return table.astype(np.int32)
+    return np.asarray(table, np.int32)

@@ -10,7 +10,6 @@ from tvm.ir import Expr as Index
 from schedules.window import Axis, Window
 
 
-
 def pad(x: te.Tensor, window: Window) -> te.Tensor:
     """Surround an NHWC tensor with zeros; returns ``x`` itself where there is nothing to add."""
     if not any(window.padding):

@@ -39,7 +39,7 @@ def linker(triple: str, toolchain: Toolchain = "zig") -> Callable[..., None]:
         _run([*command, "-o", output, *inputs, *(options or ()), "-lm"], output)
 
     link.output_format = "so"  # type: ignore[attr-defined]
-    link.get_target_triple = lambda: triple.split(".")[0]  # type: ignore[attr-defined]
+    link.get_target_triple = lambda: triple.split(".", maxsplit=1)[0]  # type: ignore[attr-defined]
     return link
 
 
@@ -74,12 +74,14 @@ def _driver(triple: str, toolchain: Toolchain) -> list[str]:
     """Return the command that compiles and links for a triple."""
     if toolchain == "zig":
         if importlib.util.find_spec("ziglang") is None:
-            raise UserError("linker: the package 'ziglang' is not installed; pip install ziglang, or use --linker system")
+            raise UserError(
+                "linker: the package 'ziglang' is not installed; pip install ziglang, or use --linker system"
+            )
         return [sys.executable, "-m", "ziglang", "cc", "-target", triple]
-    machine = triple.split("-")[0]
-    program = "cc" if machine == host.machine() else f"{triple.split('.')[0]}-gcc"
+    machine = triple.split("-", maxsplit=1)[0]
+    program = "cc" if machine == host.machine() else f"{triple.split('.', maxsplit=1)[0]}-gcc"
     if shutil.which(program) is None:
-        package = "gcc" if program == "cc" else f"gcc-{triple.split('.')[0]}"
+        package = "gcc" if program == "cc" else f"gcc-{triple.split('.', maxsplit=1)[0]}"
         raise UserError(f"linker: no '{program}' on the PATH; install Debian's {package}, or use --linker zig")
     return [program]
 
@@ -87,7 +89,9 @@ def _driver(triple: str, toolchain: Toolchain) -> list[str]:
 def _run(command: Sequence[str], output: str) -> None:
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     if finished.returncode:
-        said = [line for line in finished.stderr.splitlines() if "error" in line.lower()] or finished.stderr.splitlines()
+        said = [
+            line for line in finished.stderr.splitlines() if "error" in line.lower()
+        ] or finished.stderr.splitlines()
         raise UserError(
             f"linker: {' '.join(command[:4])} … failed on {Path(output).name}: {said[0] if said else 'no message'}"
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from tvm import s_tir, tirx
 
-Schedule = s_tir.Schedule
+Schedule: TypeAlias = s_tir.Schedule
 
 
 def schedule_loops(schedule: Schedule, lanes: int) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from schedules.window import Window
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 
 def conv2d(x: Array, weight: Array, window: Window, groups: int = 1) -> Array:

@@ -31,7 +31,7 @@ def _keep_on_stack(allocation: tirx.AllocBuffer) -> tirx.AllocBuffer:
     return tirx.AllocBuffer(buffer, annotations)
 
 
-@tirx.transform.prim_func_pass(opt_level=0, name="StackLocals")
+@tirx.transform.prim_func_pass(opt_level=0, name="StackLocals")  # type: ignore[untyped-decorator]
 def stack_locals(function: tirx.PrimFunc, _module: tvm.IRModule, _context: object) -> tirx.PrimFunc:
     """Keep buffers of at most ``MOST_STACK_BYTES`` on the stack."""
     return tvm_ffi.structural_map(function, (tirx.AllocBuffer, _keep_on_stack))

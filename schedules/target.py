@@ -121,7 +121,9 @@ def native() -> Target:
             options = dict(target.tvm)
             if host.machine() == "aarch64":
                 options["mcpu"] = host.arm_cpu() or options["mcpu"]
-            return dataclasses.replace(target, name="native", description=f"this machine: {target.isa.name}", tvm=options)
+            return dataclasses.replace(
+                target, name="native", description=f"this machine: {target.isa.name}", tvm=options
+            )
     raise UserError(f"target 'native': this machine is a {host.machine()}; x86_64 and aarch64 are supported")
 
 
@@ -155,6 +157,6 @@ def _from_json(text: str) -> Target:
 
     triple = str(options.setdefault("mtriple", f"{host.machine()}-linux-gnu"))
     machine = {"arm64": "aarch64", "amd64": "x86_64", "armv7": "armv7l", "arm": "armv7l"}.get(
-        triple.split("-")[0], triple.split("-")[0]
+        triple.split("-", maxsplit=1)[0], triple.split("-", maxsplit=1)[0]
     )
     return Target("custom", json.dumps(options), options, isa_of(options), machine)

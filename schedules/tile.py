@@ -11,12 +11,13 @@ in registers, applies the whole epilogue to it, and packs the result while it is
 from __future__ import annotations
 
 import dataclasses
+from typing import TypeAlias
 
 from tvm import s_tir, tirx
 
 from schedules.bitpack import PACK, PACK_WORDS
 
-Schedule = s_tir.Schedule
+Schedule: TypeAlias = s_tir.Schedule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +51,8 @@ def divisors(number: int) -> list[int]:
 def choose_tile(pixels: int, channels: int, lanes: int, accumulators: int, span: int | None) -> Tile:
     """Return the tile that keeps the arithmetic units busiest without a tuning log.
 
-    A step of the reduction loads ``vectors`` weights and broadcasts ``pixels`` inputs for ``pixels * vectors`` products:
-    the choice has the most products a load, among the tiles that fit the registers and divide the layer.
+    A step of the reduction loads ``vectors`` weights and broadcasts ``pixels`` inputs for ``pixels * vectors``
+    products: the choice has the most products a load, among the tiles that fit the registers and divide the layer.
 
     Parameters
     ----------

@@ -28,12 +28,13 @@ class Axis:
         """Return ``(out, kernel)``: True where a tap reads the input, False where it reads padding."""
         position = np.arange(self.out)[:, None] * self.stride - self.before
         tap = position + np.arange(self.kernel)[None] * self.dilation
-        return np.asarray((tap >= 0) & (tap < self.size))
+        valid: npt.NDArray[np.bool_] = np.logical_and(tap >= 0, tap < self.size)
+        return valid
 
     @property
     def clipped(self) -> tuple[int, int] | None:
         """Output positions at the start and at the end whose window overlaps padding; None if the two meet."""
-        whole = self.valid_taps().all(axis=1)
+        whole = np.asarray(self.valid_taps().all(axis=1))
         if not whole.any():
             return None
         inside = np.flatnonzero(whole)
@@ -50,7 +51,7 @@ class Axis:
         if self.clipped is None:
             return np.arange(self.out)
         lead, trail = self.clipped
-        return np.r_[np.arange(lead + 1), np.arange(self.out - trail, self.out)]
+        return np.concatenate([np.arange(lead + 1), np.arange(self.out - trail, self.out)])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -39,7 +39,10 @@ def test_nobody_confuses_tvm_rpc_with_our_rpc(path):
 
 
 def test_the_walk_sees_imports_inside_functions():
-    assert imported_packages("def f():\n    from tvm_bnn.runtime import load\n    import rpc.server") == {"tvm_bnn", "rpc"}
+    assert imported_packages("def f():\n    from tvm_bnn.runtime import load\n    import rpc.server") == {
+        "tvm_bnn",
+        "rpc",
+    }
 
 
 def test_test_folders_are_no_packages():

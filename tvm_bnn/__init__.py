@@ -1,9 +1,9 @@
 """Compile trained binarized PyTorch models to bit-packed kernels for ARM and x86 CPUs.
 
-    import tvm_bnn
-    compiled = tvm_bnn.compile_model(module, example_inputs, target="native")
-    model = tvm_bnn.load(compiled.path)
-    y = model(x)
+import tvm_bnn
+compiled = tvm_bnn.compile_model(module, example_inputs, target="native")
+model = tvm_bnn.load(compiled.path)
+y = model(x)
 """
 
 from __future__ import annotations

@@ -130,12 +130,15 @@ def read_artifact(path: Path) -> tuple[Manifest, bytes]:
             text = zipped.read(_MANIFEST)
     except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError, RuntimeError):
         raise UserError(
-            f"artifact '{path}' has no manifest at its end: it is cut short, or was not made by tvm_bnn; compile it again"
+            f"artifact '{path}' has no manifest at its end: it is cut short, or was not made by tvm_bnn: compile"
+            " it again"
         ) from None
     manifest = _decode(path, text)
     library = data[: manifest.library_bytes]
     if sha256(library) != manifest.library_sha256:
-        raise UserError(f"artifact '{path}' is damaged: its library does not match the manifest's hash; compile it again")
+        raise UserError(
+            f"artifact '{path}' is damaged: its library does not match the manifest's hash; compile it again"
+        )
     return manifest, library
 
 
@@ -147,6 +150,6 @@ def _decode(path: Path, text: bytes) -> Manifest:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UserError(f"artifact '{path}' has a damaged manifest ({error}); compile it again") from None
     raise UserError(
-        f"artifact '{path}' has format {version}, this tvm_bnn reads up to {FORMAT_VERSION}: upgrade tvm_bnn, or compile "
-        "the model again with this one"
+        f"artifact '{path}' has format {version}, this tvm_bnn reads up to {FORMAT_VERSION}: upgrade tvm_bnn, or"
+        " compile the model again with this one"
     )

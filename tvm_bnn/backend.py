@@ -71,5 +71,3 @@ def _kernel_calls(module: tvm.IRModule) -> Iterator[tuple[str, tvm.ir.GlobalVar,
         if op_name(binding.value) == "relax.call_tir":
             function, operands = binding.value.args[:2]
             yield layer_variable(str(binding.var.name)), function, list(operands.fields)
-
-

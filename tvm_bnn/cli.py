@@ -23,4 +23,6 @@ def main() -> int:
 
 def _usage() -> str:
     lines = [f"  {name:10} {summary}" for name, summary in COMMANDS.items()]
-    return "\n".join(["usage: tvm-bnn COMMAND [options]", "", *lines, "", "tvm-bnn COMMAND --help shows a command's options"])
+    return "\n".join(
+        ["usage: tvm-bnn COMMAND [options]", "", *lines, "", "tvm-bnn COMMAND --help shows a command's options"]
+    )

@@ -134,9 +134,7 @@ def compile_model(
     )
     checked = verification.NOT_ASKED
     if verify:
-        checked = clock.run(
-            "verifying", lambda: verification.verify(source.program, manifest, library, goal, samples)
-        )
+        checked = clock.run("verifying", lambda: verification.verify(source.program, manifest, library, goal, samples))
     path = Path(output) if output is not None else Path(f"{source.name}.{goal.name}.so")
     size = artifact.write_artifact(path, library, manifest)
     report = Report(
@@ -158,7 +156,9 @@ def compile_model(
         stages=tuple(clock.stages),
         versions=manifest.versions,
     )
-    artifact.write_atomically(path.with_suffix(".report.json"), msgspec.json.format(msgspec.json.encode(report), indent=2))
+    artifact.write_atomically(
+        path.with_suffix(".report.json"), msgspec.json.format(msgspec.json.encode(report), indent=2)
+    )
     return Compiled(path, report)
 
 

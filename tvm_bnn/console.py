@@ -143,15 +143,17 @@ def _parity_rows(report: Report) -> list[tuple[str, str]]:
     rows = [
         (
             "parity",
-            f"{parity.agreeing} of {parity.samples} samples ({parity.inputs}) within {parity.tolerance:.2g} of PyTorch, "
-            f"max |Δ| {parity.max_difference:.2g}, executed {parity.executed}"
+            f"{parity.agreeing} of {parity.samples} samples ({parity.inputs}) within {parity.tolerance:.2g} of "
+            f"PyTorch, max |Δ| {parity.max_difference:.2g}, executed {parity.executed}"
             + ("" if parity.argmax_agreement is None else f"; same prediction for {parity.argmax_agreement:.2%}"),
         )
     ]
     if report.accuracy is not None:
         rows.append(("accuracy", f"{report.accuracy:.2%} of the {parity.samples} samples, by the compiled model"))
     if parity.signs:
-        rows.append(("sign(0)", f"{parity.zero_signs} of {parity.signs} activations' signs were of an exact zero (→ +1)"))
+        rows.append(
+            ("sign(0)", f"{parity.zero_signs} of {parity.signs} activations' signs were of an exact zero (→ +1)")
+        )
     return rows
 
 
@@ -162,7 +164,7 @@ def _latency_rows(report: Report) -> list[tuple[str, str]]:
     return [
         (
             "latency",
-            f"{time_text(latency.compiled)} against PyTorch float {time_text(latency.pytorch)}: {latency.speedup:.3g}x; "
-            f"batch {latency.batch}, {latency.threads} thread, {latency.cpu}",
+            f"{time_text(latency.compiled)} against PyTorch float {time_text(latency.pytorch)}: {latency.speedup:.3g}x;"
+            f" batch {latency.batch}, {latency.threads} thread, {latency.cpu}",
         )
     ]

@@ -6,6 +6,8 @@ tensor whose values can be looked at, and operators that only ever touched weigh
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, InputSpec, TensorArgument
@@ -22,7 +24,7 @@ def fold_constant_subgraphs(program: ExportedProgram) -> ExportedProgram:
     program
         Decomposed to core ATen operators; the parameters it holds are not changed.
     """
-    values = _placeholder_values(program)
+    values: dict[Node, Any] = _placeholder_values(program)
     graph = program.graph_module.graph
     with torch.no_grad():
         for node in graph.nodes:
@@ -38,10 +40,10 @@ def fold_constant_subgraphs(program: ExportedProgram) -> ExportedProgram:
     return program
 
 
-def _placeholder_values(program: ExportedProgram) -> dict[Node, object]:
+def _placeholder_values(program: ExportedProgram) -> dict[Node, Any]:
     """Return the values of the placeholders that stand for parameters, buffers and lifted constants."""
     specs = {spec.arg.name: spec for spec in program.graph_signature.input_specs if hasattr(spec.arg, "name")}
-    values: dict[Node, object] = {}
+    values: dict[Node, Any] = {}
     for node in program.graph.nodes:
         spec = specs.get(node.name)
         if node.op == "placeholder" and spec is not None and spec.kind in _CONSTANT_KINDS and spec.target is not None:
@@ -50,7 +52,7 @@ def _placeholder_values(program: ExportedProgram) -> dict[Node, object]:
     return values
 
 
-def _is_constant(node: Node, values: dict[Node, object]) -> bool:
+def _is_constant(node: Node, values: dict[Node, Any]) -> bool:
     """Tell whether a call reads constants only, gives the same each time, and changes nothing."""
     if isinstance(node.target, torch._ops.OpOverload):
         if torch.Tag.nondeterministic_seeded in node.target.tags or node.target._schema.is_mutable:
@@ -72,4 +74,3 @@ def _replace(program: ExportedProgram, node: Node, value: torch.Tensor) -> None:
     argument = TensorArgument(name=constant.name)
     program.graph_signature.input_specs.insert(0, InputSpec(InputKind.CONSTANT_TENSOR, argument, name))
     node.replace_all_uses_with(constant)
-

@@ -57,7 +57,9 @@ def read_program(path: Path) -> ExportedProgram:
     if not path.is_file():
         raise UserError(f"model '{path}': no such file")
     if not zipfile.is_zipfile(path):
-        raise UserError(f"model '{path}' is not a .pt2 file; write one with torch.export.save(torch.export.export(...))")
+        raise UserError(
+            f"model '{path}' is not a .pt2 file; write one with torch.export.save(torch.export.export(...))"
+        )
     with zipfile.ZipFile(path) as archive:
         if any(name.endswith("data.pkl") for name in archive.namelist()):
             raise UserError(
@@ -86,8 +88,8 @@ def export_module(module: torch.nn.Module, example_inputs: Sequence[torch.Tensor
             return torch.export.export(copy.deepcopy(module).eval(), tuple(example_inputs), strict=False)
     except Exception as error:
         raise UserError(
-            f"model {type(module).__name__}: torch.export cannot turn it into one graph, usually because it branches on "
-            f"data ({first_line(error)}); make the branch a torch.where, or decide it before export"
+            f"model {type(module).__name__}: torch.export cannot turn it into one graph, usually because it branches "
+            f"on data ({first_line(error)}); make the branch a torch.where, or decide it before export"
         ) from error
 
 
@@ -131,7 +133,9 @@ def _inputs(
         if not all(isinstance(extent, int) for extent in value.shape):
             raise UserError(f"input '{node.name}' has a dynamic shape {tuple(value.shape)}; export with fixed shapes")
         if value.dtype != torch.float32:
-            raise UserError(f"input '{node.name}' is {value.dtype}; export the model with float32 inputs (model.float())")
+            raise UserError(
+                f"input '{node.name}' is {value.dtype}; export the model with float32 inputs (model.float())"
+            )
     shapes = tuple(tuple(int(extent) for extent in node.meta["val"].shape) for node in nodes)
     return tuple(node.name for node in nodes), shapes, ("float32",) * len(nodes)
 
@@ -190,7 +194,9 @@ def _with_layer_names(module: tvm.IRModule, paths: list[str]) -> tvm.IRModule:
     blocks = []
     for block in function.body.blocks:
         renamed = [
-            relax.VarBinding(binding.var, _spanned(binding.value, names[binding.var])) if binding.var in names else binding
+            relax.VarBinding(binding.var, _spanned(binding.value, names[binding.var]))
+            if binding.var in names
+            else binding
             for binding in block.bindings
         ]
         blocks.append(type(block)(renamed))

@@ -1,4 +1,4 @@
-"""Does the compiled model say what PyTorch says?
+"""Hold a compiled model's outputs against PyTorch's.
 
 The binary layers' integers are exact, so what differs is the rounding of the float layers, and where a value next to
 zero is rounded to the other side, one sign. Two tolerances follow:
@@ -75,8 +75,8 @@ def compare(
     executed: str,
 ) -> Parity:
     """Compare outputs, a list of arrays for each batch; the first axis of each array counts samples."""
-    magnitude = max(float(np.abs(array).max(initial=0)) for batch in expected for array in batch)
-    tolerance = TOLERANCE * max(magnitude, np.finfo(np.float32).tiny)
+    magnitude: float = max(float(np.abs(array).max(initial=0)) for batch in expected for array in batch)
+    tolerance = TOLERANCE * max(magnitude, float(np.finfo(np.float32).tiny))
     ours = _differences(outputs, expected)
     theirs = None if yardstick is None else _differences(yardstick, expected)
     first = [batch[0] for batch in expected]

@@ -107,13 +107,11 @@ def load(path: str | os.PathLike[str]) -> Model:
     manifest, library = read_artifact(Path(path))
     if manifest.machine != host.machine():
         raise UserError(
-            f"artifact '{path}' is for {manifest.machine} ({manifest.target}); this machine is {host.machine()}: compile "
-            "with --target native"
+            f"artifact '{path}' is for {manifest.machine} ({manifest.target}); this machine is {host.machine()}:"
+            " compile with --target native"
         )
     if isa_named(manifest.isa) not in host.isas():
-        raise UserError(
-            f"artifact '{path}' needs {manifest.isa}, which this CPU lacks: compile with --target native"
-        )
+        raise UserError(f"artifact '{path}' needs {manifest.isa}, which this CPU lacks: compile with --target native")
     # A copy under a fresh name: the loader would answer a known name with the library it already has.
     with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
         copy = Path(folder) / "model.so"

@@ -137,9 +137,13 @@ def _batches(specs: Sequence[TensorSpec], samples: Samples | None) -> list[list[
                 f"{', '.join(map(str, spec.shape[1:]))}) with N a multiple of {spec.shape[0]}"
             )
         if array.dtype.name != spec.dtype:
-            raise UserError(f"inputs {samples.source}: dtype {array.dtype.name} for '{spec.name}'; expected {spec.dtype}")
+            raise UserError(
+                f"inputs {samples.source}: dtype {array.dtype.name} for '{spec.name}'; expected {spec.dtype}"
+            )
     count = len(samples.arrays[0]) // specs[0].shape[0]
-    if not count or any(len(array) // spec.shape[0] != count for array, spec in zip(samples.arrays, specs, strict=True)):
+    if not count or any(
+        len(array) // spec.shape[0] != count for array, spec in zip(samples.arrays, specs, strict=True)
+    ):
         raise UserError(f"inputs {samples.source}: the arrays hold different numbers of batches, or none")
     cut = [np.split(array, count) for array in samples.arrays]
     return [[np.ascontiguousarray(part[index]) for part in cut] for index in range(count)]
@@ -148,8 +152,9 @@ def _batches(specs: Sequence[TensorSpec], samples: Samples | None) -> list[list[
 def _refuse_disagreement(parity: Parity) -> None:
     if not parity.passed:
         raise UserError(
-            f"parity: only {parity.agreeing} of {parity.samples} samples agree with PyTorch within {parity.tolerance:.2g} "
-            f"(max |Δ| {parity.max_difference:.3g}); no artifact written, --no-verify writes it all the same"
+            f"parity: only {parity.agreeing} of {parity.samples} samples agree with PyTorch within "
+            f"{parity.tolerance:.2g} (max |Δ| {parity.max_difference:.3g}); no artifact written; "
+            "--no-verify writes it all the same"
         )
 
 

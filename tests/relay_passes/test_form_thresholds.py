@@ -23,7 +23,9 @@ def module_with(epilogue):
         with builder.dataflow():
             dot = builder.emit(dialect.dense(builder.emit(dialect.sign(x)), relax.const(WEIGHT)))
             value = builder.emit(epilogue(builder, builder.emit(relax.op.astype(dot, "float32"))))
-            after = dialect.dense(builder.emit(dialect.sign(value)), relax.const(np.eye(CHANNELS, dtype=np.float32) * 2 - 1))
+            after = dialect.dense(
+                builder.emit(dialect.sign(value)), relax.const(np.eye(CHANNELS, dtype=np.float32) * 2 - 1)
+            )
             y = builder.emit_output(builder.emit(after))
         builder.emit_func_output(y)
     return pack_layers(builder.get(), AVX512_VPOPCNTDQ)

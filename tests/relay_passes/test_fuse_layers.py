@@ -53,7 +53,11 @@ def main_operators(module):
 
 def kernels(module):
     return [
-        [op_name(binding.value).removeprefix("relax.") for binding in function.body.blocks[0].bindings if op_name(binding.value)]
+        [
+            op_name(binding.value).removeprefix("relax.")
+            for binding in function.body.blocks[0].bindings
+            if op_name(binding.value)
+        ]
         for name, function in module.functions.items()
         if name.name_hint != "main"
     ]

@@ -45,9 +45,7 @@ def test_packed_layers_compute_what_the_signs_do(isa, shape, weight_shape, windo
     operators = [op_name(binding.value) for binding in packed["main"].body.blocks[0].bindings]
     assert operators == ["relax.bnn.pack", f"relax.bnn.packed_{'dense' if window is None else 'conv2d'}"]
     signs = np.where(x >= 0, 1, -1)
-    expected = (
-        reference.dense(signs, weight) if window is None else reference.conv2d(signs, weight, window, groups)
-    )
+    expected = reference.dense(signs, weight) if window is None else reference.conv2d(signs, weight, window, groups)
     np.testing.assert_array_equal(evaluate(packed, x), expected)
 
 

@@ -38,7 +38,7 @@ def test_a_fault_of_the_model_keeps_its_own_message():
     def refuse(_module):
         raise UserError("layer 'x': no")
 
-    with pytest.raises(UserError, match="^layer 'x': no$"):
+    with pytest.raises(UserError, match=r"^layer 'x': no$"):
         pipeline.run(identity(), [pipeline.Pass("refuse", refuse)])
 
 
@@ -68,7 +68,10 @@ def test_a_branch_is_refused_by_name():
 def test_the_dialect_survives_printing_and_parsing():
     builder = relax.BlockBuilder()
     x = relax.Var("x", relax.TensorType((1, 64), "float32"))
-    tau, flip = relax.Var("tau", relax.TensorType((64,), "float32")), relax.Var("flip", relax.TensorType((2,), "uint32"))
+    tau, flip = (
+        relax.Var("tau", relax.TensorType((64,), "float32")),
+        relax.Var("flip", relax.TensorType((2,), "uint32")),
+    )
     with builder.function("main", [x, tau, flip]):
         with builder.dataflow():
             y = builder.emit_output(builder.emit(dialect.pack(x, tau, flip, 32)))

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 import torch
 from tvm import relax
 from tvm.script import ir as I
@@ -32,9 +31,7 @@ def test_a_convolution_and_its_bias_move_to_channels_last(expect):
         def main(x: R.Tensor((2, 3, 8, 8), "float32")) -> R.Tensor((2, 4, 6, 6), "float32"):
             with R.dataflow():
                 last = R.permute_dims(x, axes=[0, 2, 3, 1])
-                convolved = R.nn.conv2d(
-                    last, WEIGHT_OHWI, data_layout="NHWC", kernel_layout="OHWI", out_layout="NHWC"
-                )
+                convolved = R.nn.conv2d(last, WEIGHT_OHWI, data_layout="NHWC", kernel_layout="OHWI", out_layout="NHWC")
                 biased = R.add(convolved, BIAS_NHWC)
                 y = R.permute_dims(biased, axes=[0, 3, 1, 2])
                 R.output(y)

@@ -66,7 +66,7 @@ def test_a_library_that_is_none_fails_in_one_line(machine, tmp_path):
 
 def test_a_call_that_does_not_fit_fails_in_one_line(machine, tmp_path):
     library = two_results(target_of(machine), tmp_path / "model.so")
-    with pytest.raises(UserError, match="running 'model.so'"):
+    with pytest.raises(UserError, match=r"running 'model\.so'"):
         emulation.run(library, machine, None, [[np.zeros((5, 5), np.float32)] * 2])
 
 

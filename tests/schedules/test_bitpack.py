@@ -5,7 +5,15 @@ import tvm
 from schedules import bits, reference, stack
 from schedules.bitpack import bitpack, channels_a_word, vectors_in
 
-SHAPES = [((1, 3, 3, 64), 1), ((2, 5, 4, 48), 2), ((5, 70), 1), ((3, 128), 1), ((1, 2, 2, 32), 4), ((1, 1), 1), ((2, 3, 24), 1)]
+SHAPES = [
+    ((1, 3, 3, 64), 1),
+    ((2, 5, 4, 48), 2),
+    ((5, 70), 1),
+    ((3, 128), 1),
+    ((1, 2, 2, 32), 4),
+    ((1, 1), 1),
+    ((2, 3, 24), 1),
+]
 
 
 @pytest.mark.parametrize("word_bits", [16, 32, 64])
@@ -24,7 +32,9 @@ def test_bits_are_thresholds_of_values_flipped_where_asked(shape, groups, dtype,
     np.testing.assert_array_equal(words.numpy(), expected)
 
 
-@pytest.mark.parametrize(("depth", "word_bits", "expected"), [(64, 32, 32), (24, 32, 24), (48, 64, 48), (31, 32, None), (96, 64, None)])
+@pytest.mark.parametrize(
+    ("depth", "word_bits", "expected"), [(64, 32, 32), (24, 32, 24), (48, 64, 48), (31, 32, None), (96, 64, None)]
+)
 def test_words_hold_whole_vectors_of_channels_or_are_packed_bit_by_bit(depth, word_bits, expected):
     assert channels_a_word(depth, word_bits) == expected
 

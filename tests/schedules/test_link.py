@@ -14,7 +14,9 @@ def complaint_of(function, *arguments):
 def test_what_cannot_be_linked_gets_one_line(tmp_path):
     broken = tmp_path / "broken.o"
     broken.write_text("no object file")
-    assert "failed on model.so" in complaint_of(linker("aarch64-linux-gnu.2.27"), str(tmp_path / "model.so"), str(broken))
+    assert "failed on model.so" in complaint_of(
+        linker("aarch64-linux-gnu.2.27"), str(tmp_path / "model.so"), str(broken)
+    )
 
 
 def test_what_does_not_compile_gets_one_line(tmp_path):

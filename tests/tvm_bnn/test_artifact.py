@@ -89,7 +89,9 @@ def test_a_manifest_that_is_no_manifest(tmp_path):
 
 def test_a_newer_format(digits, tmp_path):
     path = rewritten(digits, tmp_path, format_version=FORMAT_VERSION + 1)
-    assert f"has format {FORMAT_VERSION + 1}, this tvm_bnn reads up to {FORMAT_VERSION}" in complaint_of(tvm_bnn.load, path)
+    assert f"has format {FORMAT_VERSION + 1}, this tvm_bnn reads up to {FORMAT_VERSION}" in complaint_of(
+        tvm_bnn.load, path
+    )
 
 
 def test_another_architecture(digits, tmp_path):
@@ -133,7 +135,9 @@ def test_outputs_outlive_the_next_call(model):
 def test_wrong_inputs_get_one_line_each(model):
     x = np.zeros((1, 1, 8, 8), np.float32)
     assert "takes 1 inputs ('x'), got 2" in complaint_of(model, x, x)
-    assert "has shape (2, 1, 8, 8); the model was compiled for (1, 1, 8, 8)" in complaint_of(model, np.zeros((2, 1, 8, 8), np.float32))
+    assert "has shape (2, 1, 8, 8); the model was compiled for (1, 1, 8, 8)" in complaint_of(
+        model, np.zeros((2, 1, 8, 8), np.float32)
+    )
     assert "is float64; the model takes float32" in complaint_of(model, x.astype(np.float64))
     assert "is float16" in complaint_of(model, torch.zeros(1, 1, 8, 8, dtype=torch.float16))
 

@@ -16,7 +16,12 @@ ROOT = Path(__file__).parent.parent.parent
 def run_module(*arguments, cwd, module="tvm_bnn.compile"):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     return subprocess.run(
-        [sys.executable, "-m", module, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", module, *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -24,7 +29,13 @@ def test_the_default_run_compiles_the_embedded_network_here(tmp_path):
     finished = run_module(cwd=tmp_path)
     assert finished.returncode == 0, finished.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["digits.native.report.json", "digits.native.so"]
-    for text in ("blocks.0.body.0", "7 of 9 layers", "360 of 360 samples", "same prediction for 100.00%", "against PyTorch float"):
+    for text in (
+        "blocks.0.body.0",
+        "7 of 9 layers",
+        "360 of 360 samples",
+        "same prediction for 100.00%",
+        "against PyTorch float",
+    ):
         assert text in finished.stdout
     assert "generating code" in finished.stderr
     assert "generating code" not in finished.stdout
