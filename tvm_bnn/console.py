@@ -66,12 +66,16 @@ def _three_digits(value: float) -> str:
     return f"{value:.3g}" if abs(value) < _KILO else f"{value:.0f}"
 
 
+def _two_digits(value: float) -> str:
+    return f"{value:.2g}" if abs(value) < _KILO / 10 else f"{value:.0f}"
+
+
 def time_text(samples: Samples) -> str:
     """Return ``6.42 µs ± 0.03 (median of 50)``; the spread is the median absolute deviation."""
     units = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
     factor, unit = next((pair for pair in units if samples.median_ns >= pair[0]), units[-1])
     median, spread = samples.median_ns / factor, samples.mad_ns / factor
-    return f"{median:.3g} {unit} ± {spread:.2g} (median of {len(samples.samples_ns)})"
+    return f"{_three_digits(median)} {unit} ± {_two_digits(spread)} (median of {len(samples.samples_ns)})"
 
 
 def print_targets(targets: Sequence[Target]) -> None:

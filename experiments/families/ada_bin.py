@@ -15,7 +15,7 @@ from experiments.families.family import Family, normal
 
 
 class Maxout(nn.Module):
-    """γ₊·max(x, 0) - γ₋·max(-x, 0), with learned slopes per channel (eq. 13)."""
+    """γ₊·max(x, 0) - γ₋·max(-x, 0), with learned slopes per channel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Maxout(nn.Module):
 
 
 class TwoValueConv2d(nn.Conv2d):
-    """Activations α(s((x - β)/α) + β), as the public code has it; weights α·s((w - β)/α) + β (eq. 4–6)."""
+    """Activations α(s((x - β)/α) + β), as the public code has it; weights α·s((w - β)/α) + β."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__(inputs, outputs, 3, stride, 1, bias=False)
@@ -50,7 +50,7 @@ class TwoValueConv2d(nn.Conv2d):
 
 
 class PaperTwoValueConv2d(TwoValueConv2d):
-    """The activations of the paper, α·s((x - β)/α) + β (eq. 9)."""
+    """The activations of the paper, α·s((x - β)/α) + β."""
 
     def activation(self, x: torch.Tensor) -> torch.Tensor:
         """Return the activations as two values."""

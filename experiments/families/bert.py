@@ -15,7 +15,7 @@ WORDS, LENGTH, HIDDEN, HEADS, INNER, LABELS = 60, 12, 48, 4, 96, 3
 
 
 class BooleanSign(torch.autograd.Function):
-    """bool(score): sign, in which -1 is overwritten by 0 (eq. 9 and 10); straight through."""
+    """bool(score) of the paper's bi-attention: sign, in which -1 is overwritten by 0; straight through."""
 
     @staticmethod
     def forward(ctx: Any, score: torch.Tensor) -> torch.Tensor:

@@ -67,7 +67,7 @@ class FunctionLinear(nn.Linear):
         return out
 
 
-def latent(weight: nn.Parameter) -> torch.Tensor:
+def latent(weight: torch.Tensor) -> torch.Tensor:
     """Return the real weights that training keeps beside the parameter, which holds the signs."""
     if not hasattr(weight, "org"):
         weight.org = weight.data.clone()  # type: ignore[attr-defined]

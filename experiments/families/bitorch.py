@@ -1,11 +1,10 @@
 """bitorch and QuickNet: sign(0) is +1 and borders are -1, so that every value is a bit.
 
-bitorch: Yang et al., arXiv 2205.xxxxx; QuickNet: Bannink et al., Larq Compute Engine, MLSys 2021.
+QuickNet is from Bannink et al., Larq Compute Engine, MLSys 2021; bitorch is Hasso Plattner Institute's library.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -43,7 +42,7 @@ class QuantConv1d(nn.Conv1d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Pad the signs by -1 and convolve."""
-        signs = functional.pad(bit_sign(x), (self.padding[0],) * 2, "constant", -1.0)
+        signs = functional.pad(bit_sign(x), (int(self.padding[0]),) * 2, "constant", -1.0)
         return functional.conv1d(signs, bit_sign(self.weight), self.bias, self.stride, 0, self.dilation, self.groups)
 
 

@@ -46,7 +46,7 @@ def trick(hard: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:
 
 
 def polynomial(x: torch.Tensor) -> torch.Tensor:
-    """Return Bi-Real's second-order approximation of sign (Liu et al., ECCV 2018, eq. 6), from one mask per piece."""
+    """Return Bi-Real's second-order approximation of sign (ApproxSign; ECCV 2018), from one mask per piece."""
     below, negative, inside = (x < bound for bound in (-1, 0, 1))
     left = -1 * below.to(x.dtype) + (x * x + 2 * x) * (1 - below.to(x.dtype))
     middle = left * negative.to(x.dtype) + (-x * x + 2 * x) * (1 - negative.to(x.dtype))
@@ -90,14 +90,14 @@ class ChannelBias(nn.Module):
 
 
 class RSign(nn.Sequential):
-    """Sign with a learned threshold per channel (Liu et al., ReActNet, eq. 1)."""
+    """Sign with a learned threshold per channel (Liu et al., ReActNet, ECCV 2020)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(ChannelBias(channels), PolynomialSign())
 
 
 class RPReLU(nn.Sequential):
-    """PReLU with learned shifts before and after (Liu et al., ReActNet, eq. 2)."""
+    """PReLU with learned shifts before and after (Liu et al., ReActNet, ECCV 2020)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(ChannelBias(channels), nn.PReLU(channels), ChannelBias(channels))
@@ -152,7 +152,7 @@ def pooled_head(channels: int, classes: int = 10) -> nn.Sequential:
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
 
 
-def resnet(conv: Conv, width: int = 16, shortcut: Callable[[], nn.Module] = SubsampleAndWiden) -> nn.Sequential:
+def resnet(conv: Conv) -> nn.Sequential:
     """Return a small CIFAR ResNet with a shortcut around every convolution, as Bi-Real Net introduced them.
 
     Four layers from ``conv``, one of which halves the image and doubles the channels, with batch norm and Hardtanh;
@@ -161,7 +161,7 @@ def resnet(conv: Conv, width: int = 16, shortcut: Callable[[], nn.Module] = Subs
 
     def layer(inputs: int, outputs: int, stride: int) -> nn.Sequential:
         body = nn.Sequential(conv(inputs, outputs, stride), nn.BatchNorm2d(outputs))
-        return nn.Sequential(Residual(body, shortcut() if stride == 2 else None), nn.Hardtanh())  # noqa: PLR2004
+        return nn.Sequential(Residual(body, SubsampleAndWiden() if stride != 1 else None), nn.Hardtanh())
 
-    layers = [layer(width, width, 1), layer(width, width, 1), layer(width, 2 * width, 2), layer(2 * width, 2 * width, 1)]
-    return nn.Sequential(real_stem(3, width), nn.Hardtanh(), *layers, pooled_head(2 * width))
+    layers = (layer(16, 16, 1), layer(16, 16, 1), layer(16, 32, 2), layer(32, 32, 1))
+    return nn.Sequential(real_stem(3, 16), nn.Hardtanh(), *layers, pooled_head(32))

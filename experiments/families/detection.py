@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from experiments.families.building_blocks import channel_mean, polynomial_sign, real_stem
+from experiments.families.building_blocks import channel_mean, polynomial_sign
 from experiments.families.family import Family, normal
 
 CLASSES = 4
@@ -30,28 +30,39 @@ def layer(inputs: int, outputs: int, size: int, stride: int = 1, dilation: int =
     return nn.Sequential(conv, nn.BatchNorm2d(outputs))
 
 
+class Head(nn.Module):
+    """Real convolutions, one for each feature map; their outputs in one row of anchors."""
+
+    def __init__(self, values: int) -> None:
+        super().__init__()
+        self.values = values
+        self.near, self.far = (nn.Conv2d(48, values, 3, padding=1) for _ in range(2))
+
+    def forward(self, near: torch.Tensor, far: torch.Tensor) -> torch.Tensor:
+        """Return ``(N, anchors, values)``."""
+        maps = [conv(features).permute(0, 2, 3, 1) for conv, features in ((self.near, near), (self.far, far))]
+        anchors = torch.cat([values.contiguous().view(len(values), -1) for values in maps], dim=1)
+        return anchors.view(len(near), -1, self.values)
+
+
 class Detector(nn.Module):
-    """Two feature maps; on each a real convolution for boxes and one for classes."""
+    """Two feature maps, the second from extra layers; on each one head for boxes and one for classes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.trunk = nn.Sequential(
-            *(real_stem(3, 16), nn.MaxPool2d(2), layer(16, 32, 3), nn.MaxPool2d(2, ceil_mode=True), layer(32, 32, 3))
+            *(nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(16)),
+            *(layer(16, 32, 3), nn.MaxPool2d(2, ceil_mode=True), layer(32, 32, 3)),
         )
         self.context = nn.Sequential(layer(32, 48, 3, dilation=6), layer(48, 48, 3, dilation=2), layer(48, 48, 1))
         self.extra = nn.Sequential(layer(48, 24, 1), layer(24, 48, 3, stride=2))
-        self.boxes = nn.ModuleList(nn.Conv2d(48, 4, 3, padding=1) for _ in range(2))
-        self.classes = nn.ModuleList(nn.Conv2d(48, CLASSES, 3, padding=1) for _ in range(2))
+        self.boxes, self.classes = Head(4), Head(CLASSES)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return boxes ``(N, anchors, 4)`` and class scores ``(N, anchors, CLASSES)``."""
         near = self.context(self.trunk(x))
-        maps = (near, self.extra(near))
-        boxes, classes = (
-            torch.cat([head(m).permute(0, 2, 3, 1).contiguous().view(len(m), -1) for head, m in zip(heads, maps, strict=True)], 1)
-            for heads in (self.boxes, self.classes)
-        )
-        return boxes.view(len(x), -1, 4), functional.softmax(classes.view(len(x), -1, CLASSES), dim=-1)
+        far = self.extra(near)
+        return self.boxes(near, far), functional.softmax(self.classes(near, far), dim=-1)
 
 
 FAMILIES = (

@@ -1,8 +1,9 @@
-"""DoReFa-Net: activations in {0, 1}, weights ± the mean of the whole layer (Zhou et al., arXiv 1606.06160, eq. 8–11)."""
+"""DoReFa-Net: activations in {0, 1}, weights ± the mean of the whole layer (Zhou et al., arXiv 1606.06160)."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -44,7 +45,7 @@ class RoundedLevels(torch.autograd.Function):
 
 
 class LayerSign(torch.autograd.Function):
-    """sign(w/E)·E with E = mean|w| over the layer (eq. 8); straight through."""
+    """sign(w/E)·E with E = mean|w| over the layer; straight through."""
 
     @staticmethod
     def forward(_ctx: Any, weight: torch.Tensor) -> torch.Tensor:
@@ -86,18 +87,10 @@ class LayerSignConv2d(nn.Conv2d):
         return functional.conv2d(x, apply(LayerSign, self.weight), self.bias, self.stride, self.padding)
 
 
-class Activation(Protocol):
-    """Makes the activation of a block."""
-
-    def __call__(self) -> nn.Module:
-        """Return a fresh one."""
-        ...
-
-
 class PreActivationBlock(nn.Module):
-    """Batch norm and quantizer before each of two convolutions; the shortcut starts at the quantized input."""
+    """Batch norm and quantizer before each of two convolutions; a shrinking shortcut is a quantized 1×1 layer."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, activation: Activation) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, activation: Callable[[], nn.Module]) -> None:
         super().__init__()
         self.norm1, self.norm2 = nn.BatchNorm2d(inputs), nn.BatchNorm2d(outputs)
         self.activation1, self.activation2 = activation(), activation()
@@ -113,7 +106,7 @@ class PreActivationBlock(nn.Module):
         return out + shortcut
 
 
-def pre_activation_resnet(activation: Activation) -> nn.Module:
+def pre_activation_resnet(activation: Callable[[], nn.Module]) -> nn.Module:
     """Return a ResNet of three blocks, seven quantized convolutions."""
     return nn.Sequential(
         nn.Conv2d(3, 16, 3, padding=1, bias=False),

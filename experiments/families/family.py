@@ -14,6 +14,7 @@ from torch.nn.modules.conv import _ConvNd
 Inputs: TypeAlias = tuple[torch.Tensor, ...]
 
 CALIBRATION_BATCHES = 16
+NEGATIVE_GAINS = 0.3
 
 
 def leave(module: nn.Module) -> None:
@@ -95,24 +96,28 @@ def randomize(module: nn.Module, seed: int) -> None:
     and so have the slopes of PReLU. Parameters that a model declares itself are its constructor's business.
     """
     generator = torch.Generator().manual_seed(seed)
-
-    def draw(parameter: torch.Tensor, mean: float, spread: float) -> None:
-        parameter.copy_(mean + spread * torch.randn(parameter.shape, generator=generator))
-
     with torch.no_grad():
         for layer in module.modules():
             if isinstance(layer, _ConvNd | nn.Linear | nn.Embedding):
-                offsets = torch.randn(len(layer.weight), *(1,) * (layer.weight.dim() - 1), generator=generator)
-                draw(layer.weight, 0.0, 1.0)
-                layer.weight.add_(0.2 * offsets).div_(layer.weight[0].numel() ** 0.5)
-            if isinstance(layer, _BatchNorm | nn.LayerNorm) and layer.weight is not None:
-                layer.weight.uniform_(0.5, 1.5, generator=generator)
-                layer.weight.mul_(torch.where(torch.rand(layer.weight.shape, generator=generator) < 0.3, -1, 1))
-            if isinstance(layer, nn.PReLU):
-                draw(layer.weight, 0.1, 0.2)
-            bias = getattr(layer, "bias", None)
-            if isinstance(bias, nn.Parameter):
-                draw(bias, 0.0, 0.2)
+                draw_weights(layer.weight, generator)
+            elif isinstance(layer, _BatchNorm | nn.LayerNorm):
+                draw_gains(layer.weight, generator)
+            elif isinstance(layer, nn.PReLU):
+                layer.weight.normal_(0.3, 0.3, generator=generator)
+            if isinstance(layer, _ConvNd | nn.Linear | _BatchNorm | nn.LayerNorm) and layer.bias is not None:
+                layer.bias.normal_(0.0, 0.2, generator=generator)
+
+
+def draw_weights(weight: torch.Tensor, generator: torch.Generator) -> None:
+    """Overwrite with N(0, 1) plus N(0, 0.2) per first index, over the root of the fan-in."""
+    offsets = torch.randn(len(weight), *(1,) * (weight.dim() - 1), generator=generator)
+    weight.normal_(generator=generator).add_(0.2 * offsets).div_(weight[0].numel() ** 0.5)
+
+
+def draw_gains(gain: torch.Tensor, generator: torch.Generator) -> None:
+    """Overwrite with magnitudes of 0.5 to 1.5, some negative."""
+    negative = torch.rand(gain.shape, generator=generator) < NEGATIVE_GAINS
+    gain.uniform_(0.5, 1.5, generator=generator).mul_(torch.where(negative, -1.0, 1.0))
 
 
 def calibrate(module: nn.Module, inputs: Inputs, seed: int) -> None:

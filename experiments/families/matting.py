@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from experiments.families.building_blocks import RSign, channel_mean, polynomial, real_stem
+from experiments.families.building_blocks import ChannelBias, channel_mean, polynomial, real_stem
 from experiments.families.family import Family, normal
 
 
@@ -30,9 +30,9 @@ class NestedTrickConv2d(nn.Conv2d):
 
 
 def layer(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
-    """Return threshold, binary convolution, batch norm, PReLU."""
+    """Return learned shift, binary convolution, batch norm, PReLU."""
     conv = NestedTrickConv2d(inputs, outputs, size, stride)
-    return nn.Sequential(RSign(inputs), conv, nn.BatchNorm2d(outputs), nn.PReLU(outputs))
+    return nn.Sequential(ChannelBias(inputs), conv, nn.BatchNorm2d(outputs), nn.PReLU(outputs))
 
 
 class ConvGRU(nn.Module):
@@ -71,19 +71,21 @@ class Matting(nn.Module):
         """Map ``(N, T, 3, H, W)`` to alpha ``(N, T, 1, H, W)`` and foreground ``(N, T, 3, H, W)``."""
         batch, time = video.shape[:2]
         shallow = self.stem(video.flatten(0, 1))
-        deep = self.norm(self.encoder(shallow)).unflatten(0, (batch, time))
+        deep = self.norm(self.encoder(shallow))
+        deep = deep.view(batch, time, *deep.shape[1:])
         deep = self.recurrent(deep).flatten(0, 1)
         deep = functional.interpolate(deep, scale_factor=2, mode="bilinear", align_corners=False)
         decoded = self.head(self.decoder(torch.cat([deep, shallow], dim=1)))
         decoded = functional.interpolate(decoded, size=video.shape[-2:], mode="bilinear", align_corners=False)
-        alpha, foreground = decoded.unflatten(0, (batch, time)).split([1, 3], dim=2)
+        decoded = decoded.view(batch, time, *decoded.shape[1:])
+        alpha, foreground = decoded[:, :, :1], decoded[:, :, 1:]
         return alpha.clamp(0, 1), (foreground + video).clamp(0, 1)
 
 
 FAMILIES = (
     Family(
         "BiMatting",
-        "trick(sign, trick(polynomial, clamp)) after RSign; trick(α·sign(w - mean), clamp)",
+        "trick(sign, trick(polynomial, clamp)) of x + b; trick(α·sign(w - mean), clamp)",
         Matting,
         normal(1, 3, 3, 16, 16),
         binary_layers=10,

@@ -1,7 +1,7 @@
 """BiPointNet: binarized point clouds (Qin et al., ICLR 2021, arXiv 2010.05501).
 
 A shared MLP over ``(N, points, channels)``; the maximum over points is shifted so that its sign carries information
-(entropy-maximising aggregation, eq. 6), and one learned scalar a layer restores the scale (LSR, eq. 9).
+(entropy-maximising aggregation), and one learned scalar a layer restores the scale (layer-wise scale recovery).
 """
 
 from __future__ import annotations
@@ -41,12 +41,17 @@ class RowScaleLinear(nn.Linear):
         return functional.linear(activation, weight)
 
 
-class PointNorm(nn.BatchNorm1d):
-    """Batch norm over the last axis of ``(N, points, channels)``; plain batch norm of ``(N, channels)``."""
+class PointNorm(nn.Module):
+    """Batch norm of the last axis of ``(N, points, channels)``."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise each channel."""
-        return super().forward(x.transpose(1, 2)).transpose(1, 2) if x.dim() == 3 else super().forward(x)  # noqa: PLR2004
+        normalised: torch.Tensor = self.norm(x.transpose(1, 2)).transpose(1, 2)
+        return normalised
 
 
 class PointNet(nn.Module):
@@ -79,6 +84,7 @@ FAMILIES = (
         normal(2, 40, 3),
         binary_layers=3,
         total_layers=7,
+        exports=False,
     ),
     Family(
         "PointNet, XNOR",

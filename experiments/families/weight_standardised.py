@@ -17,7 +17,7 @@ from experiments.families.family import Family, normal
 
 
 class ErrorDecaySign(torch.autograd.Function):
-    """Sign whose gradient is k·t·(1 - tanh²(t·x)) (Qin et al., IR-Net, CVPR 2020, eq. 12)."""
+    """Sign whose gradient is k·t·(1 - tanh²(t·x)) (the error decay estimator of IR-Net)."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, k: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
@@ -38,7 +38,7 @@ def row_mean(w: torch.Tensor) -> torch.Tensor:
 
 
 class BalancedConv2d(nn.Conv2d):
-    """IR-Net: weights centred and divided by their unbiased deviation, then a power-of-two scale (eq. 7–9)."""
+    """IR-Net (Qin et al., CVPR 2020): weights centred, over their unbiased deviation, times a power of two."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__(inputs, outputs, 3, stride, 1, bias=False)
@@ -68,7 +68,7 @@ class ShiftedOutputConv2d(BalancedConv2d):
 
 
 class RectifiedClampConv2d(nn.Conv2d):
-    """ReCU: weights standardised, outliers clamped to the τ quantiles, sign (Xu et al., ICCV 2021, eq. 8)."""
+    """ReCU: weights standardised, outliers clamped to the τ quantiles, sign (Xu et al., ICCV 2021)."""
 
     tau = 0.99
 
@@ -87,7 +87,7 @@ class RectifiedClampConv2d(nn.Conv2d):
 
 
 class RotatedConv2d(nn.Conv2d):
-    """RBNN: weights turned towards their signs by two small rotations (Lin et al., NeurIPS 2020, eq. 6 and 15)."""
+    """RBNN: weights turned towards their signs by two small rotations (Lin et al., NeurIPS 2020)."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__(inputs, outputs, 3, stride, 1, bias=False)
@@ -97,7 +97,7 @@ class RotatedConv2d(nn.Conv2d):
         self.right = nn.Parameter(torch.linalg.qr(torch.randn(9, 9))[0], requires_grad=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Standardise every sample, at inference too; blend the weights with their rotation by \\|sin θ\\|."""  # noqa: D301
+        """Standardise every sample, at inference too; blend the weights with their rotation by sin θ."""
         mean, deviation = x.mean([1, 2, 3], keepdim=True), x.std([1, 2, 3], keepdim=True)
         activation = sign((x - mean) / deviation)
         standard = self.weight - channel_mean(self.weight)
@@ -109,7 +109,7 @@ class RotatedConv2d(nn.Conv2d):
 
 
 class PeriodicConv2d(nn.Conv2d):
-    """BiPer: weights are a square wave of the latent ones, sign(sin(ω·w)) (Vargas et al., CVPR 2024, eq. 6)."""
+    """BiPer: weights are a square wave of the latent ones, sign(sin(ω·w)) (Vargas et al., CVPR 2024)."""
 
     frequency = 20.0
 
@@ -147,6 +147,7 @@ FAMILIES = (
         normal(1, 3, 16, 16),
         binary_layers=4,
         total_layers=6,
+        notes="export keeps the bounds as symbolic numbers, read by aten.item",
     ),
     Family(
         "RBNN ResNet-20",

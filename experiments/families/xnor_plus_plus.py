@@ -1,6 +1,6 @@
-"""XNOR-Net++: one learned scale factor tensor after the convolution (Bulat & Tzimiropoulos, BMVC 2019, eq. 7).
+"""XNOR-Net++: one learned scale factor tensor after the convolution (Bulat & Tzimiropoulos, BMVC 2019).
 
-Case 4 of the paper: the factor is an outer product of one vector each over channels, rows and columns.
+In the paper's last case the factor is an outer product of one vector each over channels, rows and columns.
 """
 
 from __future__ import annotations
