@@ -40,6 +40,21 @@ def unavailable(machine: str) -> str | None:
     return None
 
 
+def prepare(machine: str) -> str | None:
+    """Get ready to execute artifacts for a machine; return None, or one line that says why that is impossible.
+
+    Unlike :func:`unavailable` it may take a while: the first call for a machine downloads TVM's runtime for it.
+    """
+    missing = unavailable(machine)
+    if missing is not None:
+        return missing
+    try:
+        _runner(machine)
+    except UserError as error:
+        return f"{error}, so the artifact is not executed here"
+    return None
+
+
 def run(library: Path, machine: str, cpu: str | None, calls: Sequence[Sequence[Array]]) -> list[list[Array]]:
     """Run an artifact on the inputs of several calls, all in one process.
 
@@ -69,13 +84,19 @@ def run(library: Path, machine: str, cpu: str | None, calls: Sequence[Sequence[A
     program = _runner(machine)
     with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
         inputs, outputs = Path(folder) / "calls", Path(folder) / "results"
-        inputs.write_bytes(encode(calls))
+        try:
+            inputs.write_bytes(encode(calls))
+        except ValueError as error:
+            raise UserError(f"inputs of '{library.name}': {error}") from None
         command = [*_emulator(machine, cpu), str(program), str(library.resolve()), str(inputs), str(outputs)]
         environment = {**os.environ, "TVM_NUM_THREADS": "1"}
         finished = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         if finished.returncode:
             raise UserError(f"running '{library.name}' on {cpu or machine} failed: {_reason(finished)}")
-        return decode(outputs.read_bytes())
+        try:
+            return decode(outputs.read_bytes())
+        except ValueError as error:
+            raise UserError(f"results of '{library.name}': {error}") from None
 
 
 def _qemu(machine: str) -> str | None:
@@ -106,6 +127,8 @@ def _runner(machine: str) -> Path:
 def _reason(finished: subprocess.CompletedProcess[str]) -> str:
     """Return one line about a run that failed."""
     lines = [line for line in finished.stderr.strip().splitlines() if line.strip()]
+    # A loader may have warned first, e.g. of the host's LD_PRELOAD.
+    lines.sort(key=lambda line: not line.startswith(("run_model:", "qemu-")))
     # QEMU passes a signal of the emulated program on to itself; under a shell's convention it would be 128 + number.
     number = -finished.returncode if finished.returncode < 0 else finished.returncode - 128
     if number in {int(known) for known in signal.Signals}:

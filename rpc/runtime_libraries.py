@@ -84,6 +84,7 @@ def _download(machine: str, folder: Path) -> None:
             "pip",
             "download",
             "--quiet",
+            "--disable-pip-version-check",  # its notice would be the last line, in place of the error
             "--no-deps",
             "--only-binary=:all:",
             "--dest",
@@ -96,6 +97,11 @@ def _download(machine: str, folder: Path) -> None:
             raise UserError(f"runtime for {machine}: pip cannot download {' and '.join(requirements)} ({said})")
         for wheel in Path(wheels).glob("*.whl"):
             _extract(wheel, folder)
+    absent = [library for library in _LIBRARIES if not (folder / library).exists()]
+    if absent:
+        raise UserError(
+            f"runtime for {machine}: the wheels of {' and '.join(requirements)} lack {' and '.join(absent)}"
+        )
 
 
 def _extract(wheel: Path, folder: Path) -> None:

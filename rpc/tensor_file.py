@@ -62,6 +62,8 @@ def _tensor(file: io.BytesIO) -> Array:
     code, bits, rank = _read(file, "<BBH")
     shape = _read(file, f"<{rank}q")
     (size,) = _read(file, "<Q")
+    if code not in _KIND_OF_CODE:
+        raise ValueError(f"a tensor of DLPack type code {code} has no NumPy counterpart")
     dtype = np.dtype(np.bool_ if _KIND_OF_CODE[code] == "b" else f"<{_KIND_OF_CODE[code]}{bits // 8}")
     return np.frombuffer(_bytes(file, size), dtype).reshape(shape).copy()
 

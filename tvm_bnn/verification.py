@@ -85,7 +85,7 @@ def verify(
         If the samples do not fit the model, or the outputs disagree.
     """
     batches = _batches(manifest.inputs, samples)
-    missing = None if target.runs_here else emulation.unavailable(target.machine)
+    missing = None if target.runs_here else emulation.prepare(target.machine)
     if missing is not None:
         return Checked(None, missing, None, None, _needs_board(target))
     reference = Reference(program)

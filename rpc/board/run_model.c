@@ -29,6 +29,9 @@ enum {
   POOLED_ALLOCATOR = 2 /* relax_vm AllocatorType::kPooled: buffers are reused from call to call */
 };
 
+/* Leaves room to round up to ALIGNMENT. */
+#define MOST_BYTES (SIZE_MAX / 2)
+
 /* An input tensor as TVM takes it over: its memory, and what describes it. */
 typedef struct {
   DLManagedTensor managed;
@@ -127,6 +130,25 @@ static size_t bytes_in(const DLTensor* tensor) {
   return bytes;
 }
 
+/* What the extents promise, checked step by step: a wrong file may promise more than size_t counts. */
+static size_t promised_bytes(const DLTensor* tensor) {
+  size_t bytes = tensor->dtype.bits / 8;
+  for (int axis = 0; axis < tensor->ndim; ++axis) {
+    int64_t extent = tensor->shape[axis];
+    if (extent < 0) fail("an input's axis %d has a negative extent", axis);
+    if (extent != 0 && bytes > MOST_BYTES / (size_t)extent) fail("an input's shape is too large");
+    bytes *= (size_t)extent;
+  }
+  return bytes;
+}
+
+/* TVM dies instead of complaining when it must print a type that it does not know. */
+static void check_type(DLDataType type) {
+  int known = type.code == kDLInt || type.code == kDLUInt || type.code == kDLFloat || type.code == kDLBool;
+  int whole = type.bits == 8 || type.bits == 16 || type.bits == 32 || type.bits == 64;
+  if (!known || !whole) fail("an input's type (code %d, %d bits) is not known", type.code, type.bits);
+}
+
 static void free_input(DLManagedTensor* managed) {
   free(managed->dl_tensor.data);
   free(managed);
@@ -141,12 +163,13 @@ static TVMFFIAny read_tensor(FILE* file) {
   tensor->dtype.code = READ(uint8_t, file);
   tensor->dtype.bits = READ(uint8_t, file);
   tensor->dtype.lanes = 1;
+  check_type(tensor->dtype);
   tensor->ndim = READ(uint16_t, file);
   if (tensor->ndim > MOST_AXES) fail("an input has %d axes, at most %d are possible", tensor->ndim, MOST_AXES);
   tensor->shape = input->extents;
   read_bytes(file, input->extents, sizeof(int64_t) * (size_t)tensor->ndim);
   uint64_t bytes = READ(uint64_t, file);
-  if (bytes != bytes_in(tensor)) fail("an input's size does not match its shape");
+  if (bytes != promised_bytes(tensor)) fail("an input's size does not match its shape");
   tensor->data = aligned_alloc(ALIGNMENT, (bytes / ALIGNMENT + 1) * ALIGNMENT);
   if (tensor->data == NULL) fail("out of memory");
   read_bytes(file, tensor->data, bytes);
@@ -178,7 +201,10 @@ static int flatten(TVMFFIAny value, TVMFFIAny* tensors, int count) {
   int64_t fields = call_global("ffi.ArraySize", &value, 1).v_int64;
   for (int64_t index = 0; index < fields; ++index) {
     TVMFFIAny arguments[2] = {value, integer(index)};
-    count = flatten(call_global("ffi.ArrayGetItem", arguments, 2), tensors, count);
+    TVMFFIAny field = call_global("ffi.ArrayGetItem", arguments, 2);
+    count = flatten(field, tensors, count);
+    /* Its tensors hold references of their own. */
+    if (field.type_index == kTVMFFIArray) TVMFFIObjectDecRef(field.v_obj);
   }
   return count;
 }

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 import tvm
 from tvm import relax
+from tvm.script import ir as I
+from tvm.script import relax as R
+from tvm.script import tirx as T
 
 from rpc import emulation, runtime_libraries
 from schedules import host
@@ -31,13 +34,37 @@ def two_results(target, path):
     return path
 
 
+@I.ir_module
+class DotProduct:
+    @T.prim_func(s_tir=True)
+    def squares(a: T.Buffer((16,), "uint8"), total: T.Buffer((4,), "int32")):
+        with T.sblock("udot"):
+            T.reads(a[0:16])
+            T.writes(total[0:4])
+            total[T.ramp(0, 1, 4)] = T.call_llvm_pure_intrin(
+                "int32x4",
+                "llvm.aarch64.neon.udot.v4i32.v16i8",
+                T.broadcast(T.int32(0), 4),
+                a[T.ramp(0, 1, 16)],
+                a[T.ramp(0, 1, 16)],
+            )
+
+    @R.function
+    def main(a: R.Tensor((16,), "uint8")) -> R.Tensor((4,), "int32"):
+        cls = DotProduct
+        with R.dataflow():
+            total = R.call_tir(cls.squares, (a,), out_ty=R.Tensor((4,), "int32"))
+            R.output(total)
+        return total
+
+
 def target_of(machine):
     return find_target("arm" if machine == "aarch64" else "x86-64")
 
 
 @pytest.fixture(params=MACHINES)
 def machine(request):
-    missing = emulation.unavailable(request.param)
+    missing = emulation.prepare(request.param)
     if missing is not None:
         pytest.skip(missing)
     return request.param
@@ -70,14 +97,38 @@ def test_a_call_that_does_not_fit_fails_in_one_line(machine, tmp_path):
         emulation.run(library, machine, None, [[np.zeros((5, 5), np.float32)] * 2])
 
 
+@pytest.mark.parametrize("machine", ["aarch64"], indirect=True)
+def test_an_emulated_core_refuses_instructions_that_it_lacks(machine, tmp_path):
+    target = find_target("rpi5")
+    executable = relax.build(DotProduct, target=tvm.target.Target(target.tvm), exec_mode="compiled")
+    executable.export_library(str(tmp_path / "udot.so"), fcompile=linker(target.link_triple))
+    a = np.arange(16, dtype=np.uint8)
+    ((total,),) = emulation.run(tmp_path / "udot.so", machine, "cortex-a76", [[a]])
+    np.testing.assert_array_equal(total, (a.astype(int) ** 2).reshape(4, 4).sum(axis=1))
+    with pytest.raises(UserError, match=r"on cortex-a72 failed: SIGILL"):
+        emulation.run(tmp_path / "udot.so", machine, "cortex-a72", [[a]])
+
+
 def test_a_missing_emulator_is_named(monkeypatch):
-    machine = next(candidate for candidate in ("aarch64",) if candidate != host.machine())
+    machine = "aarch64"
+    if machine == host.machine():
+        pytest.skip("this machine needs no emulator for it")
     monkeypatch.setattr("shutil.which", lambda _program: None)
     missing = emulation.unavailable(machine)
     assert missing is not None
     assert "qemu-user" in missing
     with pytest.raises(UserError, match="qemu-user"):
         emulation.run(Path("x.so"), machine, None, [])
+
+
+def test_without_network_the_reason_is_told_and_nothing_fails(monkeypatch, tmp_path):
+    machine = "aarch64"
+    if emulation.unavailable(machine) is not None or machine == host.machine():
+        pytest.skip("needs the emulator")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    assert "pip cannot download" in str(emulation.prepare(machine))
 
 
 def test_a_machine_without_an_emulator_is_named():

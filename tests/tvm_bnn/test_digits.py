@@ -98,7 +98,7 @@ def test_compiling_twice_gives_the_same_bytes(digits, tmp_path):
 
 
 def test_the_arm_artifact_predicts_the_same_under_emulation(tmp_path, samples):
-    missing = emulation.unavailable("aarch64")
+    missing = emulation.prepare("aarch64")
     if missing is not None:
         pytest.skip(missing)
     compiled = compile_model(ZOO / "digits.pt2", target="arm", output=tmp_path / "digits.so", samples=samples)
