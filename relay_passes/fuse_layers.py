@@ -25,6 +25,8 @@ _ANCHORS = frozenset(
     f"relax.bnn.{name}" for name in ("packed_conv2d", "packed_dense", "blocked_conv2d", "blocked_dense")
 )
 PACK = "relax.bnn.pack"
+#: Operators whose scalar operands TVM lowers to buffers, not to immediates.
+_NO_IMMEDIATES = frozenset({"relax.where", PACK})
 #: The returned variable replaces the one that a layer's call is bound to; this keeps the two names apart.
 _RETURNED = "_returned"
 
@@ -59,7 +61,7 @@ class Group:
         found: dict[Expr, None] = {}
         for member in self.members:
             for arg in tensor_args(member.value):
-                if arg not in made and not _is_scalar(arg):
+                if arg not in made and not (_is_scalar(arg) and op_name(member.value) not in _NO_IMMEDIATES):
                     found[arg] = None
         return list(found)
 

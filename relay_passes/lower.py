@@ -86,8 +86,8 @@ def lower(module: tvm.IRModule) -> tvm.IRModule:
     """Lower a packed module to unscheduled TIR."""
     passes = [
         relax.transform.LegalizeOps(),
-        relax.transform.RewriteDataflowReshape(),
         relax.transform.FuseTIR(),
+        relax.transform.RewriteDataflowReshape(),
         relax.transform.DeadCodeElimination(),
     ]
     return tvm.ir.transform.Sequential(passes)(module)

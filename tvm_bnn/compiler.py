@@ -23,6 +23,7 @@ from schedules.link import Toolchain
 from schedules.target import Target, find_target
 from tvm_bnn import artifact, backend, front_end, verification
 from tvm_bnn.console import stage
+from tvm_bnn.export import export_module
 from tvm_bnn.report import Report, Stage, layer_rows
 from tvm_bnn.verification import Samples
 
@@ -166,7 +167,7 @@ def _source(model: str | os.PathLike[str] | torch.nn.Module, example_inputs: Seq
     if isinstance(model, torch.nn.Module):
         if not example_inputs:
             raise UserError(f"model {type(model).__name__}: pass example_inputs, tensors of the shapes to compile for")
-        return _Source(front_end.export_module(model, example_inputs), type(model).__name__, "")
+        return _Source(export_module(model, example_inputs), type(model).__name__, "")
     path = Path(model)
     program = front_end.read_program(path)
     return _Source(program, path.stem, artifact.sha256(path.read_bytes()))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import re
 import warnings
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -21,7 +19,10 @@ from relay_passes.layers import is_layer
 from relay_passes.rewrite import MAIN, bindings
 from schedules.errors import UserError
 from tvm_bnn.constant_subgraphs import fold_constant_subgraphs
+from tvm_bnn.export import first_line
+from tvm_bnn.importable import make_importable
 
+_DTYPES = {torch.float32: "float32", torch.int64: "int64", torch.int32: "int32", torch.bool: "bool"}
 _LAYER_OPERATORS = re.compile(r"^(convolution|conv\d|linear|addmm|mm|bmm|matmul|baddbmm)")
 
 
@@ -74,25 +75,6 @@ def read_program(path: Path) -> ExportedProgram:
         raise UserError(f"model '{path}' cannot be read by torch {torch.__version__}: {first_line(error)}") from error
 
 
-def export_module(module: torch.nn.Module, example_inputs: Sequence[torch.Tensor]) -> ExportedProgram:
-    """Export a copy of a module for inference; the module itself is left as it is.
-
-    Raises
-    ------
-    UserError
-        If PyTorch cannot turn it into one graph.
-    """
-    try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.export.export(copy.deepcopy(module).eval(), tuple(example_inputs), strict=False)
-    except Exception as error:
-        raise UserError(
-            f"model {type(module).__name__}: torch.export cannot turn it into one graph, usually because it branches "
-            f"on data ({first_line(error)}); make the branch a torch.where, or decide it before export"
-        ) from error
-
-
 def import_program(program: ExportedProgram) -> Imported:
     """Translate an exported program to Relax.
 
@@ -105,19 +87,13 @@ def import_program(program: ExportedProgram) -> Imported:
     float_bytes = sum(tensor.numel() * tensor.element_size() for tensor in program.state_dict.values())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        decomposed = fold_constant_subgraphs(program.run_decompositions())
+        decomposed = fold_constant_subgraphs(make_importable(program.run_decompositions()))
     _refuse_branches(decomposed)
     try:
         module = from_exported_program(decomposed, run_ep_decomposition=False, unwrap_unit_return_tuple=True)
     except Exception as error:
         raise UserError(_import_failure(decomposed, error)) from error
     return Imported(_with_layer_names(module, _layer_paths(decomposed)), names, shapes, dtypes, float_bytes)
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an exception's message that says something."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
 
 
 def _inputs(
@@ -137,7 +113,8 @@ def _inputs(
                 f"input '{node.name}' is {value.dtype}; export the model with float32 inputs (model.float())"
             )
     shapes = tuple(tuple(int(extent) for extent in node.meta["val"].shape) for node in nodes)
-    return tuple(node.name for node in nodes), shapes, ("float32",) * len(nodes)
+    dtypes = tuple(_DTYPES[node.meta["val"].dtype] for node in nodes)
+    return tuple(node.name for node in nodes), shapes, dtypes
 
 
 def _refuse_branches(program: ExportedProgram) -> None:

@@ -69,7 +69,7 @@ class Reference:
             double = copy.deepcopy(self.module).double()
         try:
             with torch.no_grad():
-                return [_arrays(double(*(torch.from_numpy(value).double() for value in batch))) for batch in batches]
+                return [_arrays(double(*map(_doubled, batch))) for batch in batches]
         except RuntimeError:
             return None
 
@@ -77,6 +77,11 @@ class Reference:
     def zero_signs(self) -> tuple[int, int]:
         """How many exact zeros reached a sign so far, of how many values."""
         return self._counter.zeros, self._counter.signs
+
+
+def _doubled(value: Array) -> torch.Tensor:
+    tensor = torch.from_numpy(value)
+    return tensor.double() if tensor.is_floating_point() else tensor
 
 
 def _arrays(result: Any) -> list[Array]:

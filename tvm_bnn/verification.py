@@ -84,7 +84,7 @@ def verify(
     UserError
         If the samples do not fit the model, or the outputs disagree.
     """
-    batches = _batches(manifest.inputs, samples)
+    batches = _random_batches(manifest.inputs, program) if samples is None else _batches(manifest.inputs, samples)
     missing = None if target.runs_here else emulation.prepare(target.machine)
     if missing is not None:
         return Checked(None, missing, None, None, _needs_board(target))
@@ -123,11 +123,23 @@ def _library_file(library: bytes) -> Iterator[Path]:
         yield path
 
 
-def _batches(specs: Sequence[TensorSpec], samples: Samples | None) -> list[list[Array]]:
+def _random_batches(specs: Sequence[TensorSpec], program: ExportedProgram) -> list[list[Array]]:
+    """Draw standard normal numbers; for integers, shuffle those that the model was exported with."""
+    generator = np.random.default_rng(SEED)
+    examples = [None] * len(specs) if program.example_inputs is None else [*program.example_inputs[0]]
+
+    def draw(spec: TensorSpec, example: torch.Tensor | None) -> Array:
+        if spec.dtype == "float32":
+            return generator.standard_normal(spec.shape, np.float32)
+        if example is None:
+            raise UserError(f"input '{spec.name}' is {spec.dtype}: its range is not known, so name inputs to verify on")
+        return generator.permutation(example.numpy().ravel()).reshape(spec.shape)
+
+    return [[draw(*pair) for pair in zip(specs, examples, strict=True)] for _ in range(RANDOM_BATCHES)]
+
+
+def _batches(specs: Sequence[TensorSpec], samples: Samples) -> list[list[Array]]:
     """Cut the samples into the batches that the model takes."""
-    if samples is None:
-        generator = np.random.default_rng(SEED)
-        return [[generator.standard_normal(spec.shape, np.float32) for spec in specs] for _ in range(RANDOM_BATCHES)]
     if len(samples.arrays) != len(specs):
         raise UserError(f"inputs {samples.source}: {len(samples.arrays)} arrays; the model takes {len(specs)}")
     for array, spec in zip(samples.arrays, specs, strict=True):

@@ -7,6 +7,7 @@ from torch import nn
 
 from schedules.errors import UserError
 from tvm_bnn import front_end
+from tvm_bnn.export import export_module
 from tvm_bnn.compiler import compile_model
 
 
@@ -214,7 +215,7 @@ def test_constants_are_folded_by_pytorch_itself():
 
     module = Standardized(8, 4, bias=False).eval()
     weights = module.weight.detach().clone()
-    program = front_end.export_module(module, (torch.randn(1, 8),))
+    program = export_module(module, (torch.randn(1, 8),))
     imported = front_end.import_program(program)
     script = imported.module.script()
     assert "std" not in script

@@ -1,0 +1,88 @@
+"""Rewrite an exported program into what TVM 0.27's importer understands: what it lacks is made up for here.
+
+* Run-time checks (``_assert_…``, checked linear algebra) and the tokens that order them go: they compute nothing.
+* Type promotion becomes explicit. The importer gives ``bool * 2`` the type bool; PyTorch says int64.
+"""
+
+from __future__ import annotations
+
+import operator
+
+import torch
+from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind, OutputKind
+from torch.fx import Node
+
+_CHECKS = ("aten._assert", "aten._linalg_check_errors", "aten.sym_constrain_range", "aten._functional_assert")
+_ARITHMETIC = frozenset(
+    {"add", "sub", "rsub", "mul", "div", "maximum", "minimum", "pow", "remainder", "fmod", "where", "lerp", "addcmul"}
+)
+_COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
+
+
+def make_importable(program: ExportedProgram) -> ExportedProgram:
+    """Rewrite a decomposed program in place and return it."""
+    _drop_checks(program)
+    _promote_operands(program)
+    program.graph_module.recompile()
+    return program
+
+
+def _drop_checks(program: ExportedProgram) -> None:
+    graph = program.graph_module.graph
+    for node in reversed(list(graph.nodes)):
+        if node.op == "call_function" and str(node.target).startswith(_CHECKS) and not node.users:
+            graph.erase_node(node)
+    for node in list(graph.nodes):
+        if node.op == "call_function" and str(node.target) == "with_effects" and str(node.args[1]).startswith(_CHECKS):
+            _bypass(graph, node)
+    _drop_tokens(program)
+
+
+def _bypass(graph: torch.fx.Graph, node: Node) -> None:
+    """Hand the token that a check takes on to whoever takes the one that it returns."""
+    for user in list(node.users):
+        if user.target is operator.getitem and user.args[1] == 0:
+            user.replace_all_uses_with(node.args[0])
+            graph.erase_node(user)
+    graph.erase_node(node)
+
+
+def _drop_tokens(program: ExportedProgram) -> None:
+    """Remove tokens that are only passed through."""
+    graph, signature = program.graph_module.graph, program.graph_signature
+    tokens = {spec.arg.name for spec in signature.input_specs if spec.kind is InputKind.TOKEN}
+    if not tokens:
+        return
+    output = graph.output_node()
+    kept = [spec.kind is not OutputKind.TOKEN for spec in signature.output_specs]
+    output.args = (tuple(arg for arg, keep in zip(output.args[0], kept, strict=True) if keep),)
+    signature.output_specs[:] = [spec for spec, keep in zip(signature.output_specs, kept, strict=True) if keep]
+    for node in list(graph.nodes):
+        if node.op == "placeholder" and node.name in tokens and not node.users:
+            graph.erase_node(node)
+    signature.input_specs[:] = [spec for spec in signature.input_specs if spec.kind is not InputKind.TOKEN]
+
+
+def _promote_operands(program: ExportedProgram) -> None:
+    for node in list(program.graph.nodes):
+        if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
+            continue
+        name = node.target._schema.name.removeprefix("aten::")
+        if name in _ARITHMETIC:
+            operands = node.args[1:] if name == "where" else node.args
+            _cast(program, node, operands, node.meta["val"].dtype)
+        elif name in _COMPARISONS:
+            values = [arg.meta["val"] if isinstance(arg, Node) else arg for arg in node.args]
+            _cast(program, node, node.args, torch.result_type(*values))
+
+
+def _cast(program: ExportedProgram, node: Node, operands: tuple[object, ...], dtype: torch.dtype) -> None:
+    """Convert the tensors among a node's operands that have another type."""
+    for operand in operands:
+        value = operand.meta.get("val") if isinstance(operand, Node) else None
+        if isinstance(operand, Node) and isinstance(value, torch.Tensor) and value.dtype != dtype:
+            with program.graph.inserting_before(node):
+                cast = program.graph.call_function(torch.ops.aten._to_copy.default, (operand,), {"dtype": dtype})
+            cast.meta = {**operand.meta, "val": value.to(dtype)}
+            node.replace_input_with(operand, cast)
