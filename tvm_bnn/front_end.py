@@ -108,7 +108,7 @@ def _inputs(
             raise UserError(f"input '{node.name}' is a {type(value).__name__}; models take tensors only")
         if not all(isinstance(extent, int) for extent in value.shape):
             raise UserError(f"input '{node.name}' has a dynamic shape {tuple(value.shape)}; export with fixed shapes")
-        if value.dtype != torch.float32:
+        if value.dtype not in _DTYPES:
             raise UserError(
                 f"input '{node.name}' is {value.dtype}; export the model with float32 inputs (model.float())"
             )

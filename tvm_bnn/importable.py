@@ -1,6 +1,7 @@
 """Rewrite an exported program into what TVM 0.27's importer understands: what it lacks is made up for here.
 
 * Run-time checks (``_assert_…``, checked linear algebra) and the tokens that order them go: they compute nothing.
+* Assignment under a mask (``x[mask] = 1``) becomes a ``where``.
 * Type promotion becomes explicit. The importer gives ``bool * 2`` the type bool; PyTorch says int64.
 """
 
@@ -23,6 +24,7 @@ _COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
 def make_importable(program: ExportedProgram) -> ExportedProgram:
     """Rewrite a decomposed program in place and return it."""
     _drop_checks(program)
+    _select_under_masks(program)
     _promote_operands(program)
     program.graph_module.recompile()
     return program
@@ -62,6 +64,28 @@ def _drop_tokens(program: ExportedProgram) -> None:
         if node.op == "placeholder" and node.name in tokens and not node.users:
             graph.erase_node(node)
     signature.input_specs[:] = [spec for spec in signature.input_specs if spec.kind is not InputKind.TOKEN]
+
+
+def _select_under_masks(program: ExportedProgram) -> None:
+    """Turn ``index_put(x, [mask], one value)`` into ``where(mask, value, x)``."""
+    graph = program.graph
+    for node in list(graph.nodes):
+        if node.op != "call_function" or not str(node.target).startswith("aten.index_put"):
+            continue
+        x, indices, value = node.args[:3]
+        mask = indices[0]
+        one_mask = len(indices) == 1 and mask.meta["val"].dtype == torch.bool
+        if not one_mask or value.meta["val"].numel() != 1 or len(node.args) > len(("x", "indices", "value")):
+            continue
+        with graph.inserting_before(node):
+            for _ in range(x.meta["val"].dim() - mask.meta["val"].dim()):
+                widened = graph.call_function(torch.ops.aten.unsqueeze.default, (mask, -1))
+                widened.meta = {**mask.meta, "val": mask.meta["val"].unsqueeze(-1)}
+                mask = widened
+            selected = graph.call_function(torch.ops.aten.where.self, (mask, value, x))
+        selected.meta = dict(node.meta)
+        node.replace_all_uses_with(selected)
+        graph.erase_node(node)
 
 
 def _promote_operands(program: ExportedProgram) -> None:

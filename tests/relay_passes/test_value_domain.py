@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from tvm import relax
 
-from relay_passes.value_domain import ValueDomains, describe, union
+from relay_passes.value_domain import ValueDomains, Values, describe, listed, union
 
 SHAPE = (1, 4, 4, 2)
 
@@ -30,6 +30,11 @@ def signs(builder, x):
         (lambda b, x: relax.op.sign(x), {-1, 1}),
         (lambda b, x: relax.op.greater(x, relax.const(0.0)), {0, 1}),
         (lambda b, x: relax.op.nn.relu(signs(b, x)), {0, 1}),
+        (lambda b, x: relax.op.sign(b.emit(relax.op.nn.relu(x))), {0, 1}),
+        (lambda b, x: relax.op.sign(b.emit(relax.op.clip(x, 0, 1))), {0, 1}),
+        (lambda b, x: relax.op.sign(b.emit(relax.op.clip(x, -1, 1))), {-1, 1}),
+        (lambda b, x: relax.op.sign(b.emit(relax.op.nn.pad(x, [0, 0, 1, 1, 1, 1, 0, 0], "constant", 0.0))), {-1, 0, 1}),
+        (lambda b, x: relax.op.sign(b.emit(relax.op.abs(x))), {1}),
         (lambda b, x: relax.op.add(signs(b, x), signs(b, x)), {-2, 0, 2}),
         (lambda b, x: relax.op.multiply(signs(b, x), relax.const(np.array([1, 3], np.float32))), {-3, -1, 1, 3}),
         (lambda b, x: relax.op.reshape(signs(b, x), (32,)), {-1, 1}),
@@ -47,8 +52,8 @@ def test_a_tensors_values_follow_from_its_operators(make, expected):
 
 
 def test_the_union_with_many_values_is_many_values():
-    assert union(frozenset({1.0}), None) is None
-    assert union(frozenset({1.0}), frozenset({2.0})) == {1.0, 2.0}
+    assert union(listed([1.0]), Values()).few is None
+    assert union(listed([1.0]), listed([2.0])).few == {1.0, 2.0}
 
 
 def test_domains_read_as_sets():
