@@ -1,20 +1,30 @@
-"""Rewrite every layer whose operands are signs into a binary operator and a scale.
+"""Rewrite every layer whose operands take two values into binary operators on sign tensors.
 
-Before: ``y = conv2d(s, w)`` with ``s`` in ±b and ``w`` in ±alpha per output channel.
-After:  ``y = astype(bnn.conv2d(bnn.sign(x), sign(w)), float32) * (alpha * b)``, ``x`` being what ``s`` is the sign of.
+Before: ``y = conv2d(x, w)`` with ``x`` in ±b and ``w`` in ±alpha per output channel.
+After:  ``y = astype(bnn.conv2d(bnn.sign(x), sign(w)), float32) * (alpha * b)``.
+
+In general ``x = m + c * (sum of planes s)`` and ``w = v + alpha * t`` with sign tensors ``s`` and ``t``, so
+
+    conv(x, w) = alpha * (c * sum of conv(s, t) + m * conv(1, t)) + v * (c * sum of conv(s, 1) + m * conv(1, 1)).
+
+The convolutions of ones are constants; ``v`` is 0 but for weights with an offset.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import tvm
 from tvm import relax
 
 from relay_passes import dialect
-from relay_passes.layers import BinaryWeight, examine, is_layer
+from relay_passes.layers import BinaryWeight, Layer, Planes, examine, is_layer
 from relay_passes.rewrite import Expr, Rewriter, constant, op_name, with_span
 from relay_passes.value_domain import ValueDomains
+from schedules import reference
 from schedules.window import Window
+
+Signs = npt.NDArray[np.float32]
 
 
 class _Binarize(Rewriter):
@@ -31,22 +41,68 @@ class _Binarize(Rewriter):
         if not is_layer(node):
             return node
         layer = examine(self.builder.normalize(node), self._domains.of(node.args[0]))
-        if layer.float_reason is not None or layer.input_scale is None or isinstance(layer.weight, str):
+        if layer.float_reason is not None or layer.planes is None or isinstance(layer.weight, str):
             return node
-        dot = self.emit(with_span(self._dot(node, layer.weight), node.span))
-        scale = constant(layer.weight.scale * np.float32(layer.input_scale))
-        return relax.op.multiply(self.emit(relax.op.astype(dot, "float32")), scale)
+        return self._expanded(node, layer, layer.planes, layer.weight)
 
-    def _dot(self, node: relax.Call, weight: BinaryWeight) -> relax.Call:
-        signs = self.emit(dialect.sign(self._source(node.args[0])))
+    def _expanded(self, node: relax.Call, layer: Layer, planes: Planes, weight: BinaryWeight) -> Expr:
+        """Return the sum of the terms that are not zero."""
+        signs = [self._plane(node.args[0], planes, zero) for zero in planes.zeros]
+        scaled = self._sum(node, signs, weight.signs, planes, weight.scale * np.float32(planes.scale))
+        if planes.offset:
+            scaled = relax.op.add(self.emit(scaled), self._of_ones(node, weight.signs, planes, weight.scale))
+        if not weight.offset.any():
+            return scaled
+        ones = np.ones((_groups(node), *weight.signs.shape[1:]), np.float32)
+        per_group = weight.offset.reshape(_groups(node), -1)
+        if len(per_group) > 1:
+            return node  # offsets under groups: nobody does that
+        summed = self._sum(node, signs, ones, planes, np.full(1, planes.scale, np.float32))
+        window_sum = self.emit(summed)
+        if planes.offset:
+            window_sum = self.emit(relax.op.add(window_sum, self._of_ones(node, ones, planes, np.ones(1, np.float32))))
+        shifted = self.emit(relax.op.multiply(window_sum, constant(weight.offset)))
+        return relax.op.add(self.emit(scaled), shifted)
+
+    def _plane(self, x: Expr, planes: Planes, zero: int) -> relax.Var:
+        if planes.offset:
+            x = self.emit(relax.op.subtract(x, relax.const(planes.offset, dialect.dtype_of(x))))
+        made = self.definition(x)
+        # A sign tensor is its own sign; what it is the sign of has no zeros by construction, unless two planes say so.
+        source = made.args[0] if op_name(made) == "relax.sign" else x
+        return self.emit(dialect.sign(source, zero))
+
+    def _sum(self, node: relax.Call, signs: list[relax.Var], weight: Signs, planes: Planes, scale: Signs) -> relax.Call:
+        """Return ``scale`` times the sum of the planes' integer products with ``weight``."""
+        dots = [self.emit(with_span(self._dot(node, plane, weight, planes), node.span)) for plane in signs]
+        total = dots[0] if len(dots) == 1 else self.emit(relax.op.add(*dots))
+        return relax.op.multiply(self.emit(relax.op.astype(total, "float32")), constant(scale))
+
+    def _dot(self, node: relax.Call, signs: relax.Var, weight: Signs, planes: Planes) -> relax.Call:
         if op_name(node) == "relax.matmul":
-            return dialect.dense(signs, constant(weight.signs))
-        return dialect.conv2d(signs, constant(weight.signs), window_of_nhwc(node), int(node.attrs.groups))
+            return dialect.dense(signs, constant(weight))
+        return dialect.conv2d(signs, constant(weight), window_of_nhwc(node), _groups(node), _pad_sign(planes))
 
-    def _source(self, signs: Expr) -> Expr:
-        """Return what a sign tensor is the sign of, or the tensor itself: it is its own sign."""
-        made = self.definition(signs)
-        return made.args[0] if op_name(made) == "relax.sign" else signs
+    def _of_ones(self, node: relax.Call, weight: Signs, planes: Planes, scale: Signs) -> Expr:
+        """Return ``offset * scale`` times what the layer would make of ones, with padding as the planes see it."""
+        factor = scale * np.float32(planes.offset)
+        if op_name(node) == "relax.matmul":
+            return constant(weight.sum(axis=1) * factor)
+        window = window_of_nhwc(node)
+        if _pad_sign(planes) == -1 or not any(window.padding):
+            return constant(weight.sum(axis=(1, 2, 3)) * factor)
+        _, height, width, channels = dialect.shape_of(node.args[0])
+        ones = np.ones((1, height, width, channels), np.float32)
+        return constant(reference.conv2d(ones, weight, window, _groups(node)).astype(np.float32) * factor)
+
+
+def _pad_sign(planes: Planes) -> int:
+    """Return what padding with zeros is to the planes: their low value, or none of theirs."""
+    return -1 if planes.offset and planes.offset == planes.scale else 0
+
+
+def _groups(node: relax.Call) -> int:
+    return 1 if op_name(node) == "relax.matmul" else int(node.attrs.groups)
 
 
 def window_of_nhwc(node: relax.Call) -> Window:

@@ -75,14 +75,14 @@ def window_attrs(window: Window) -> dict[str, list[int]]:
     }
 
 
-def sign(x: Expr) -> relax.Call:
-    """+1 where ``x`` >= 0, else -1: the sign tensor of ``x``, of its shape and dtype."""
-    return call("sign", [x])
+def sign(x: Expr, zero: int = 1) -> relax.Call:
+    """+1 where ``x`` > 0, -1 where it is negative, and ``zero`` (+1 or -1) where it is 0; shape and dtype of ``x``."""
+    return call("sign", [x], zero=zero)
 
 
-def conv2d(signs: Expr, weight: Expr, window: Window, groups: int) -> relax.Call:
-    """Convolve a sign tensor with ±1 weights; padding contributes 0. int32."""
-    return call("conv2d", [signs, weight], groups=groups, **window_attrs(window))
+def conv2d(signs: Expr, weight: Expr, window: Window, groups: int, pad_sign: int = 0) -> relax.Call:
+    """Convolve a sign tensor with ±1 weights; padding counts as ``pad_sign``, 0 or -1. int32."""
+    return call("conv2d", [signs, weight], groups=groups, pad_sign=pad_sign, **window_attrs(window))
 
 
 def dense(signs: Expr, weight: Expr) -> relax.Call:

@@ -32,10 +32,37 @@ _KINDS = {
 
 @dataclasses.dataclass(frozen=True)
 class BinaryWeight:
-    """A weight tensor that holds ±scale in every output channel; ``signs`` is its (O, ...) sign tensor, float32."""
+    """A weight tensor of two values per output channel: ``offset + scale * signs``.
+
+    ``signs`` is its (O, ...) sign tensor, ``scale`` and ``offset`` are (O,); float32. The offset of ±scale is 0.
+    """
 
     signs: npt.NDArray[np.float32]
     scale: npt.NDArray[np.float32]
+    offset: npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class Planes:
+    """A tensor of two or three values as sign tensors: ``offset + scale * (sum of planes)``.
+
+    Two values ``low < high`` need one plane, the sign of ``x - offset``. Three values -b, 0, b need two: the sign with
+    zeros counted as +1 and the sign with zeros counted as -1 add up to twice the ternary sign.
+    """
+
+    offset: float
+    scale: float
+    zeros: tuple[int, ...]
+
+
+def planes_of(domain: Domain) -> Planes | None:
+    """Return how a tensor of these values is made of sign tensors, or None if it is not."""
+    match sorted(domain) if domain is not None else []:
+        case [low, high]:
+            return Planes((low + high) / 2, (high - low) / 2, (1,))
+        case [low, 0.0, high] if low == -high:
+            return Planes(0.0, high / 2, (1, -1))
+    return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,8 +95,8 @@ class Layer:
     @property
     def float_reason(self) -> str | None:
         """Why the layer stays float; None if it is binary."""
-        if self.input_scale is None:
-            return f"its input takes {describe(self.activations)}, not two opposite values"
+        if self.planes is None:
+            return f"its input takes {describe(self.activations)}, not two values or -b, 0, b"
         if isinstance(self.weight, str):
             return self.weight
         if self.kind not in {"conv2d", "linear"}:
@@ -77,12 +104,9 @@ class Layer:
         return None
 
     @property
-    def input_scale(self) -> float | None:
-        """``b`` if the input takes exactly the values ±b, else None."""
-        if self.activations is None or len(self.activations) != len(("-", "+")):
-            return None
-        low, high = sorted(self.activations)
-        return high if low == -high else None
+    def planes(self) -> Planes | None:
+        """How the input is made of sign tensors, or None if it takes other values."""
+        return planes_of(self.activations)
 
 
 def layer_name(node: relax.Call) -> str:
@@ -107,24 +131,28 @@ def weight_of(node: relax.Call) -> Array | None:
 
 
 def binary_weight(weight: Array) -> BinaryWeight | str:
-    """Split a weight into signs and one scale per output channel, or say why that is impossible.
+    """Split a weight into signs, and a scale and an offset per output channel, or say why that is impossible.
 
-    A channel of nothing but zeros has scale 0 and, arbitrarily, positive signs.
+    A channel of one value only, zeros for instance, is ±that value, with positive signs if it is zero.
     """
     rows = weight.reshape(len(weight), -1).astype(np.float64)
-    magnitude = np.abs(rows)
-    scale = magnitude.mean(axis=1)
-    off = np.abs(magnitude - scale[:, None]) > SCALE_TOLERANCE * scale[:, None]
+    low, high = rows.min(axis=1), rows.max(axis=1)
+    magnitude = np.abs(rows).mean(axis=1)
+    opposite = (np.abs(np.abs(rows) - magnitude[:, None]) <= SCALE_TOLERANCE * magnitude[:, None]).all(axis=1)
+    middle = np.where(opposite, 0.0, (low + high) / 2)
+    half = np.where(opposite, magnitude, (high - low) / 2)
+    signs = np.where(rows < middle[:, None], -1.0, 1.0)
+    off = np.abs(rows - middle[:, None] - half[:, None] * signs) > SCALE_TOLERANCE * np.abs(rows).max(axis=1)[:, None]
     if off.any():
         channel = int(off.any(axis=1).argmax())
         found = np.unique(rows[channel])
         zeros = int((rows == 0).sum())
         values = describe(frozenset(found.tolist())) if len(found) <= len("±α0") else f"{len(found)} different values"
-        return f"its weights are not ±scale: channel {channel} holds {values}" + (
+        return f"its weights take more than two values: channel {channel} holds {values}" + (
             f", and {zeros} weights are zero" if zeros else ""
         )
-    signs = np.where(rows < 0, np.float32(-1), np.float32(1)).reshape(weight.shape)
-    return BinaryWeight(signs, scale.astype(np.float32))
+    shaped = signs.astype(np.float32).reshape(weight.shape)
+    return BinaryWeight(shaped, half.astype(np.float32), middle.astype(np.float32))
 
 
 def examine(node: relax.Call, activations: Domain) -> Layer:

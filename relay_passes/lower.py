@@ -43,17 +43,24 @@ def _pack(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
 def _sign(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
     x = node.args[0]
     one, minus_one = (relax.const(value, dtype_of(x)) for value in (1, -1))
-    positive = builder.emit(relax.op.greater_equal(x, relax.const(0, dtype_of(x))))
-    return relax.op.where(positive, one, minus_one)
+    compare = relax.op.greater_equal if _sizes(node, "zero") == [1] else relax.op.greater
+    return relax.op.where(builder.emit(compare(x, relax.const(0, dtype_of(x)))), one, minus_one)
 
 
 def _conv2d(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
     """Unpacked signs multiply as the floats they are: exact, slow, and only met where a test enters in the middle."""
     window = window_of(node)
+    signs, weight = node.args
+    padding = list(window.padding)
+    if _sizes(node, "pad_sign") == [-1]:
+        top, left, bottom, right = padding
+        signs = builder.emit(relax.op.nn.pad(signs, [0, 0, top, bottom, left, right, 0, 0], "constant", -1.0))
+        padding = [0, 0, 0, 0]
     product = relax.op.nn.conv2d(
-        *node.args,
+        signs,
+        weight,
         strides=list(window.strides),
-        padding=list(window.padding),
+        padding=padding,
         dilation=list(window.dilation),
         groups=_sizes(node, "groups")[0],
         data_layout="NHWC",

@@ -33,7 +33,7 @@ class _Pack(Rewriter):
     def __init__(self, isa: Isa) -> None:
         super().__init__()
         self._isa = isa
-        self._words: dict[tuple[Expr, int], relax.Var] = {}
+        self._words: dict[tuple[Expr, int, int], relax.Var] = {}
 
     def call(self, node: relax.Call) -> Expr:
         if op_name(node) == "relax.bnn.conv2d":
@@ -46,6 +46,9 @@ class _Pack(Rewriter):
         signs, groups, window = array_of(node.args[1]), int(node.attrs["groups"]), dialect.window_of(node)
         _, height, width, _ = dialect.shape_of(node.args[0])
         border = border_table(signs, window, height, width)
+        if int(node.attrs["pad_sign"]) == -1:
+            # Padded words are zero, which is what -1 looks like: every tap counts.
+            border = np.full_like(border, signs[0].size)
         lanes = self._lanes(len(signs), groups)
         filled = np.pad(border, ((0, 0), (0, 0), (0, -len(signs) % lanes)))
         weights = block_channels(bits.pack(signs, self._isa.word_bits), lanes)
@@ -64,14 +67,22 @@ class _Pack(Rewriter):
     def _packed(self, signs: Expr, groups: int) -> relax.Var:
         """Return the words of a sign tensor, packed once however many layers read them."""
         made = self.definition(signs)
-        source = made.args[0] if op_name(made) == "relax.bnn.sign" else signs
-        if (source, groups) not in self._words:
+        is_sign = op_name(made) == "relax.bnn.sign"
+        source, zero = (made.args[0], int(made.attrs["zero"])) if is_sign else (signs, 1)
+        if (source, groups, zero) not in self._words:
             channels = dialect.shape_of(source)[-1]
-            tau = constant(np.zeros(channels, dialect.dtype_of(source)))
+            tau = constant(np.full(channels, _least(dialect.dtype_of(source), zero)))
             flip = constant(bits.pack_bools(np.zeros(channels, np.bool_), self._isa.word_bits, groups))
             packed = dialect.pack(source, tau, flip, self._isa.word_bits, groups)
-            self._words[source, groups] = self.emit(packed)
-        return self._words[source, groups]
+            self._words[source, groups, zero] = self.emit(packed)
+        return self._words[source, groups, zero]
+
+
+def _least(dtype: str, zero: int) -> np.generic:
+    """Return the least value that counts as +1: zero, or what comes next after it."""
+    if zero == 1:
+        return np.dtype(dtype).type(0)
+    return np.nextafter(np.dtype(dtype).type(0), np.dtype(dtype).type(1)) if dtype == "float32" else np.dtype(dtype).type(1)
 
 
 def pack_layers(module: tvm.IRModule, isa: Isa) -> tvm.IRModule:

@@ -3,7 +3,7 @@
 A layer is binary because of the values its operands take, not because of how the training code spelled them.
 
 The sign of zero counts as +1 here, as it does once a sign is a bit, *unless zeros are there by construction*: after a
-relu, a clip at zero or zero padding they are as frequent as any other value, and a sign of such a tensor takes the value
+relu, a clip at zero, zero padding or a sum of signs they are as frequent as any other value, and a sign of such a tensor takes the value
 0 in earnest.
 """
 
@@ -35,6 +35,10 @@ _MOVES = frozenset(
         *("split", "max", "min", "nn.max_pool2d", "nn.dropout", "astype"),
     )
 )
+#: Sums of products of few values lie on a grid, and zero is one of its points.
+_SUMS = frozenset({"relax.matmul", *(f"relax.nn.{name}" for name in ("conv1d", "conv2d", "conv3d"))})
+#: Activations that round to zero far from it.
+_SATURATING = frozenset({"relax.nn.gelu", "relax.nn.gelu_tanh", "relax.nn.silu"})
 _SIGNS = frozenset({"relax.sign", "relax.bnn.sign"})
 
 
@@ -128,6 +132,10 @@ class ValueDomains:
             return union(*map(self.values, node.args[1:]))
         if name == "relax.nn.pad":
             return union(self.values(node.args[0]), listed([float(node.attrs.pad_value)]))
+        if name in _SUMS:
+            return Values(zeros=all(self.of(arg) is not None for arg in node.args))
+        if name in _SATURATING:
+            return Values(zeros=True)
         return self.values(node.args[0]) if name in _MOVES else self._of_elementwise(node)
 
     def _of_elementwise(self, node: relax.Call) -> Values:
