@@ -63,6 +63,10 @@ class Values:
 
 
 ANY = Values()
+_FILLED = {
+    **dict.fromkeys(("relax.zeros", "relax.zeros_like"), Values(frozenset({0.0}), 0, 0, zeros=True)),
+    **dict.fromkeys(("relax.ones", "relax.ones_like"), Values(frozenset({1.0}), 1, 1)),
+}
 
 
 def listed(values: Sequence[float] | frozenset[float]) -> Values:
@@ -132,6 +136,10 @@ class ValueDomains:
             return union(*map(self.values, node.args[1:]))
         if name == "relax.nn.pad":
             return union(self.values(node.args[0]), listed([float(node.attrs.pad_value)]))
+        if name in _FILLED:
+            return _FILLED[name]
+        if name in {"relax.full", "relax.full_like"}:
+            return self.values(node.args[1])
         if name in _SUMS:
             return Values(zeros=all(self.of(arg) is not None for arg in node.args))
         if name in _SATURATING:
