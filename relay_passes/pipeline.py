@@ -11,6 +11,7 @@ from typing import TypeAlias
 import tvm
 from tvm import relax
 
+from relay_passes.absorb_padding import absorb_padding
 from relay_passes.binarize import binarize
 from relay_passes.block_float_layers import block_float_layers
 from relay_passes.collapse_straight_through import collapse_straight_through
@@ -18,10 +19,12 @@ from relay_passes.decompose_batch_norm import decompose_batch_norm
 from relay_passes.fold_constants import fold_constants
 from relay_passes.form_thresholds import form_thresholds
 from relay_passes.fuse_layers import fuse_layers
+from relay_passes.hoist_input_scale import hoist_input_scale
 from relay_passes.lower import lower
 from relay_passes.pack_layers import pack_layers
 from relay_passes.schedule_kernels import schedule_kernels
 from relay_passes.to_nhwc import to_nhwc
+from relay_passes.widen_conv1d import widen_conv1d
 from schedules.errors import UserError
 from schedules.isa import Isa
 
@@ -62,6 +65,9 @@ def simplify() -> list[Pass]:
         _pass(fold_constants),
         _pass(decompose_batch_norm),
         _pass(collapse_straight_through),
+        _pass(absorb_padding),
+        _pass(hoist_input_scale),
+        _pass(widen_conv1d),
         _pass(to_nhwc),
         _pass(fold_constants),
     ]

@@ -191,11 +191,35 @@ def _bounded(node: relax.Call, operands: Sequence[Values]) -> Values:
             pick = max if str(node.op.name) == "relax.maximum" else min
             low, high = (pick(getattr(operand, end) for operand in operands) for end in ("low", "high"))
             return Values(None, low, high, any(operand.zeros for operand in operands))
+        case "round" | "floor" | "ceil" if MOST_VALUES > first.high - first.low:
+            return listed([float(value) for value in range(math.floor(first.low), math.ceil(first.high) + 1)])
+        case "multiply" | "divide" | "add" | "subtract" if _one_number(operands[1]) or _one_number(operands[0]):
+            return _moved(node, operands)
         case "multiply" | "divide" if all(operand.low >= 0 for operand in operands):
             return Values(None, 0, math.inf, first.zeros)
         case "multiply" | "divide":
             return Values(zeros=first.zeros or (operands[1].zeros and str(node.op.name) == "relax.multiply"))
     return ANY
+
+
+def _one_number(x: Values) -> bool:
+    return x.few is not None and len(x.few) == 1
+
+
+def _moved(node: relax.Call, operands: Sequence[Values]) -> Values:
+    """Return what is known of a tensor scaled or shifted by one number."""
+    ends = [[operand.low, operand.high] for operand in operands]
+    dtype = str(node.args[0].ty.dtype)
+    corners = [
+        evaluate(node, [np.array(left, dtype), np.array(right, dtype)]).astype(float).item()
+        for left, right in itertools.product(*ends)
+    ]
+    if any(math.isnan(corner) for corner in corners):
+        return ANY
+    scales = str(node.op.name) in {"relax.multiply", "relax.divide"}
+    moves = not scales and not any(_one_number(operand) and 0.0 in (operand.few or ()) for operand in operands)
+    zeros = any(operand.zeros for operand in operands if not _one_number(operand)) and not moves
+    return Values(None, min(corners), max(corners), zeros)
 
 
 def describe(domain: Domain) -> str:
