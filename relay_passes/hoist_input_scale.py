@@ -29,6 +29,21 @@ class _Hoist(Rewriter):
         return var
 
     def call(self, node: relax.Call) -> Expr:
+        return self._reshape(node) if op_name(node) == "relax.reshape" else self._layer(node)
+
+    def _reshape(self, node: relax.Call) -> Expr:
+        """Move a scale per row behind a reshape that keeps the rows, as PyTorch flattens a linear layer's input."""
+        product, shape = self.definition(node.args[0]), shape_of(self.builder.normalize(node))
+        if op_name(product) != "relax.multiply" or not shape:
+            return node
+        for few, scale in (tuple(product.args), tuple(product.args)[::-1]):
+            same_rows = shape_of(few)[-1:] == shape[-1:] and shape_of(scale) == (*shape_of(few)[:-1], 1)
+            if same_rows and not is_constant(scale) and self._domains.of(few) is not None:
+                rows = self.emit(relax.op.reshape(few, shape))
+                return relax.op.multiply(rows, self.emit(relax.op.reshape(scale, (*shape[:-1], 1))))
+        return node
+
+    def _layer(self, node: relax.Call) -> Expr:
         product = self.definition(node.args[0]) if op_name(node) in _SUMMED else None
         if product is None or op_name(product) != "relax.multiply":
             return node

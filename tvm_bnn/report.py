@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
 import msgspec
 
 from relay_passes.layers import Layer
+from relay_passes.split_transposed_conv2d import PHASE
 from rpc.measurement import Samples
 from tvm_bnn.artifact import KernelUse
 from tvm_bnn.parity import Parity
@@ -118,7 +120,7 @@ def layer_rows(
         Of each kernel call's constants, by the layer's name.
     """
     choices = {use.layer: use.choice for use in kernels}
-    return tuple(
+    rows = tuple(
         LayerRow(
             name=layer.name,
             kind=layer.kind,
@@ -131,4 +133,20 @@ def layer_rows(
             bytes_after=constant_bytes.get(layer.name, 0),
         )
         for layer in layers
+    )
+    return tuple(_merged(list(phases)) for _, phases in itertools.groupby(rows, lambda row: row.name.split(PHASE)[0]))
+
+
+def _merged(phases: list[LayerRow]) -> LayerRow:
+    """Put the phases of a transposed convolution back into the one layer that they are."""
+    first = phases[0]
+    if len(phases) == 1:
+        return first
+    return msgspec.structs.replace(
+        first,
+        name=first.name.split(PHASE)[0],
+        kind="transposed conv2d",
+        macs=sum(phase.macs for phase in phases),
+        bytes_before=sum(phase.bytes_before for phase in phases),
+        bytes_after=sum(phase.bytes_after for phase in phases),
     )
