@@ -12,13 +12,15 @@ The convolutions of ones are constants; ``v`` is 0 but for weights with an offse
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 import tvm
 from tvm import relax
 
 from relay_passes import dialect
-from relay_passes.layers import BinaryWeight, Layer, Planes, examine, is_layer
+from relay_passes.layers import BinaryWeight, Layer, Planes, examine, is_layer, planes_of
 from relay_passes.rewrite import Expr, Rewriter, constant, op_name, with_span
 from relay_passes.value_domain import ValueDomains
 from schedules import reference
@@ -40,9 +42,11 @@ class _Binarize(Rewriter):
     def call(self, node: relax.Call) -> Expr:
         if not is_layer(node):
             return node
-        layer = examine(self.builder.normalize(node), self._domains.of(node.args[0]))
-        if layer.float_reason is not None or layer.planes is None or isinstance(layer.weight, str):
+        layer = examine(self.builder.normalize(node), *map(self._domains.of, node.args))
+        if layer.float_reason is not None or layer.planes is None:
             return node
+        if isinstance(layer.weight, str):
+            return self._product(node, layer.planes, planes_of(layer.second))
         return self._expanded(node, layer, layer.planes, layer.weight)
 
     def _expanded(self, node: relax.Call, layer: Layer, planes: Planes, weight: BinaryWeight) -> Expr:
@@ -53,16 +57,39 @@ class _Binarize(Rewriter):
             scaled = relax.op.add(self.emit(scaled), self._of_ones(node, weight.signs, planes, weight.scale))
         if not weight.offset.any():
             return scaled
-        ones = np.ones((_groups(node), *weight.signs.shape[1:]), np.float32)
-        per_group = weight.offset.reshape(_groups(node), -1)
-        if len(per_group) > 1:
-            return node  # offsets under groups: nobody does that
-        summed = self._sum(node, signs, ones, planes, np.full(1, planes.scale, np.float32))
-        window_sum = self.emit(summed)
+        ones = np.ones((1, *weight.signs.shape[1:]), np.float32)
+        window_sum = self.emit(self._sum(node, signs, ones, planes, np.full(1, planes.scale, np.float32)))
         if planes.offset:
             window_sum = self.emit(relax.op.add(window_sum, self._of_ones(node, ones, planes, np.ones(1, np.float32))))
         shifted = self.emit(relax.op.multiply(window_sum, constant(weight.offset)))
         return relax.op.add(self.emit(scaled), shifted)
+
+    def _product(self, node: relax.Call, left: Planes, right: Planes | None) -> Expr:
+        """Return the product of two activations ``x = m + c * s`` and ``w = v + d * t``.
+
+        ``x w = (x - m)(w - v) + m * sum(w) + v * sum(x) - K m v``, sums over the ``K`` inner positions.
+        """
+        a, b = node.args
+        rank, depth = len(dialect.shape_of(b)), dialect.shape_of(a)[-1]
+        if right is None or len(dialect.shape_of(a)) != rank or dialect.shape_of(a)[:-2] != dialect.shape_of(b)[:-2]:
+            return node
+        swapped = self.emit(relax.op.permute_dims(b, [*range(rank - 2), rank - 1, rank - 2]))
+        pairs = [
+            self.emit(with_span(dialect.matmul(self._plane(a, left, p), self._plane(swapped, right, q)), node.span))
+            for p in left.zeros
+            for q in right.zeros
+        ]
+        total = functools.reduce(lambda x, y: self.emit(relax.op.add(x, y)), pairs)
+        real = self.emit(relax.op.astype(total, "float32"))
+        made = self.emit(relax.op.multiply(real, relax.const(np.float32(left.scale * right.scale))))
+        for offset, operand, axis in ((left.offset, b, -2), (right.offset, a, -1)):
+            if offset:
+                summed = self.emit(relax.op.sum(operand, [axis % rank], keepdims=True))
+                shift = self.emit(relax.op.multiply(summed, relax.const(np.float32(offset))))
+                made = self.emit(relax.op.add(made, shift))
+        if left.offset and right.offset:
+            made = self.emit(relax.op.subtract(made, relax.const(np.float32(depth * left.offset * right.offset))))
+        return made
 
     def _plane(self, x: Expr, planes: Planes, zero: int) -> relax.Var:
         if planes.offset:

@@ -3,9 +3,9 @@
 Activations are NHWC with channels last, convolution weights are OHWI. Two families:
 
 canonical, on sign tensors
-    ``bnn.sign``, ``bnn.conv2d``, ``bnn.dense``
+    ``bnn.sign``, ``bnn.conv2d``, ``bnn.dense``, ``bnn.matmul``
 packed, on words (see :mod:`schedules.bits`)
-    ``bnn.pack``, ``bnn.packed_conv2d``, ``bnn.packed_dense``
+    ``bnn.pack``, ``bnn.packed_conv2d``, ``bnn.packed_dense``, ``bnn.packed_matmul``
 
 and ``bnn.blocked_conv2d`` / ``bnn.blocked_dense``, float layers whose weights are laid out for the kernels.
 
@@ -90,6 +90,16 @@ def dense(signs: Expr, weight: Expr) -> relax.Call:
     return call("dense", [signs, weight])
 
 
+def matmul(a: Expr, b: Expr) -> relax.Call:
+    """``(..., M, K)`` signs times the transpose of ``(..., N, K)`` signs; int32."""
+    return call("matmul", [a, b])
+
+
+def packed_matmul(a: Expr, b: Expr, depth: int) -> relax.Call:
+    """``bnn.matmul`` on words; see :func:`schedules.bconv2d.bmatmul`."""
+    return call("packed_matmul", [a, b], depth=depth)
+
+
 def pack(x: Expr, tau: Expr, flip: Expr, word_bits: int, groups: int = 1) -> relax.Call:
     """Bits ``(x >= tau) xor flip`` as words; ``tau`` is per channel, ``flip`` is packed."""
     return call("pack", [x, tau, flip], word_bits=word_bits, groups=groups)
@@ -133,6 +143,10 @@ def _infer_dense(node: relax.Call) -> relax.TensorType:
     return relax.TensorType((*shape_of(node.args[0])[:-1], shape_of(node.args[1])[0]), "int32")
 
 
+def _infer_matmul(node: relax.Call) -> relax.TensorType:
+    return relax.TensorType((*shape_of(node.args[0])[:-1], shape_of(node.args[1])[-2]), "int32")
+
+
 def _infer_pack(node: relax.Call) -> relax.TensorType:
     *outer, channels = shape_of(node.args[0])
     word_bits, groups = int(node.attrs["word_bits"]), int(node.attrs["groups"])
@@ -152,7 +166,9 @@ _OPERATORS: dict[str, tuple[Callable[..., relax.Call], _Infer]] = {
     "sign": (sign, _infer_sign),
     "conv2d": (conv2d, _infer_conv2d),
     "dense": (dense, _infer_dense),
+    "matmul": (matmul, _infer_matmul),
     "pack": (pack, _infer_pack),
+    "packed_matmul": (packed_matmul, _infer_matmul),
     "packed_conv2d": (packed_conv2d, _infer_channels("int32")),
     "packed_dense": (packed_dense, _infer_rows("int32")),
     "blocked_conv2d": (blocked_conv2d, _infer_channels("float32")),

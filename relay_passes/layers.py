@@ -83,6 +83,8 @@ class Layer:
         The input's value domain.
     weight
         The binary weight, or why it is not binary.
+    second
+        The value domain of a product's second operand that depends on the input; None for layers with weights.
     """
 
     name: str
@@ -91,15 +93,16 @@ class Layer:
     macs: int
     activations: Domain
     weight: BinaryWeight | str
+    second: Domain = None
 
     @property
     def float_reason(self) -> str | None:
         """Why the layer stays float; None if it is binary."""
         if self.planes is None:
             return f"its input takes {describe(self.activations)}, not two values or -b, 0, b"
-        if isinstance(self.weight, str):
+        if isinstance(self.weight, str) and planes_of(self.second) is None:
             return self.weight
-        if self.kind not in {"conv2d", "linear"}:
+        if self.kind not in {"conv2d", "linear"} or (isinstance(self.weight, str) and self.kind != "linear"):
             return f"both operands are binary, but there is no packed kernel for a {self.kind}"
         return None
 
@@ -155,15 +158,21 @@ def binary_weight(weight: Array) -> BinaryWeight | str:
     return BinaryWeight(shaped, half.astype(np.float32), middle.astype(np.float32))
 
 
-def examine(node: relax.Call, activations: Domain) -> Layer:
-    """Return what binarization needs to know of a layer whose input takes the given values."""
+def examine(node: relax.Call, activations: Domain, second: Domain = None) -> Layer:
+    """Return what binarization needs to know of a layer whose operands take the given values."""
     weight = weight_of(node)
     depth = 0 if weight is None else math.prod(weight.shape[1:])
     if weight is None:
         depth = shape_of(node.args[0])[-1]
-        verdict: BinaryWeight | str = "its second operand depends on the input"
+        verdict: BinaryWeight | str = (
+            f"its second operand takes {describe(second)}, not two values or -b, 0, b"
+            if op_name(node) == "relax.matmul"
+            else "its weight depends on the input"
+        )
     else:
         verdict = binary_weight(weight)
+        if not isinstance(verdict, str) and verdict.offset.any() and _groups(node) > 1:
+            verdict = "its weights take two values with an offset, which grouped layers have no kernel for"
     return Layer(
         layer_name(node),
         _KINDS[str(node.op.name)],
@@ -171,7 +180,12 @@ def examine(node: relax.Call, activations: Domain) -> Layer:
         math.prod(shape_of(node)) * depth,
         activations,
         verdict,
+        second if weight is None else None,
     )
+
+
+def _groups(node: relax.Call) -> int:
+    return 1 if op_name(node) == "relax.matmul" else int(node.attrs.groups)
 
 
 def layers_of(module: tvm.IRModule) -> list[Layer]:
@@ -179,4 +193,4 @@ def layers_of(module: tvm.IRModule) -> list[Layer]:
     function = module[MAIN]
     domains = ValueDomains.of_function(function)
     nodes = [binding.value for binding in bindings(function) if is_layer(binding.value)]
-    return [examine(node, domains.of(node.args[0])) for node in nodes]
+    return [examine(node, *map(domains.of, node.args)) for node in nodes]

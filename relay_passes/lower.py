@@ -12,7 +12,7 @@ import tvm
 from tvm import relax
 
 from relay_passes.dialect import dtype_of, shape_of, window_of
-from schedules.bconv2d import bconv2d, bdense
+from schedules.bconv2d import bconv2d, bdense, bmatmul
 from schedules.bitpack import bitpack
 from schedules.conv2d import conv2d, dense
 
@@ -75,13 +75,22 @@ def _dense(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
     return relax.op.astype(builder.emit(product), "int32")
 
 
+def _matmul(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
+    a, b = node.args
+    rank = len(shape_of(b))
+    transposed = builder.emit(relax.op.permute_dims(b, [*range(rank - 2), rank - 1, rank - 2]))
+    return relax.op.astype(builder.emit(relax.op.matmul(a, transposed)), "int32")
+
+
 _RULES: dict[str, _Legalize] = {
     "sign": _sign,
     "conv2d": _conv2d,
     "dense": _dense,
+    "matmul": _matmul,
     "pack": _pack,
     "packed_conv2d": _kernel(bconv2d, lambda node: [window_of(node), *_sizes(node, "channels", "groups")]),
     "packed_dense": _kernel(bdense, lambda node: _sizes(node, "channels", "depth")),
+    "packed_matmul": _kernel(bmatmul, lambda node: _sizes(node, "depth")),
     "blocked_conv2d": _kernel(conv2d, lambda node: [window_of(node), *_sizes(node, "channels")]),
     "blocked_dense": _kernel(dense, lambda node: _sizes(node, "channels")),
 }

@@ -40,6 +40,9 @@ class _Pack(Rewriter):
             return self._conv2d(node)
         if op_name(node) == "relax.bnn.dense":
             return self._dense(node)
+        if op_name(node) == "relax.bnn.matmul":
+            depth = dialect.shape_of(node.args[0])[-1]
+            return dialect.packed_matmul(*(self._packed(arg, 1) for arg in node.args), depth)
         return node
 
     def _conv2d(self, node: relax.Call) -> Expr:
@@ -82,7 +85,11 @@ def _least(dtype: str, zero: int) -> np.generic:
     """Return the least value that counts as +1: zero, or what comes next after it."""
     if zero == 1:
         return np.dtype(dtype).type(0)
-    return np.nextafter(np.dtype(dtype).type(0), np.dtype(dtype).type(1)) if dtype == "float32" else np.dtype(dtype).type(1)
+    return (
+        np.nextafter(np.dtype(dtype).type(0), np.dtype(dtype).type(1))
+        if dtype == "float32"
+        else np.dtype(dtype).type(1)
+    )
 
 
 def pack_layers(module: tvm.IRModule, isa: Isa) -> tvm.IRModule:

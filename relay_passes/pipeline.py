@@ -23,6 +23,7 @@ from relay_passes.hoist_input_scale import hoist_input_scale
 from relay_passes.lower import lower
 from relay_passes.pack_layers import pack_layers
 from relay_passes.schedule_kernels import schedule_kernels
+from relay_passes.slice_conv3d import slice_conv3d
 from relay_passes.split_transposed_conv2d import split_transposed_conv2d
 from relay_passes.to_nhwc import to_nhwc
 from relay_passes.widen_conv1d import widen_conv1d
@@ -69,6 +70,7 @@ def simplify() -> list[Pass]:
         _pass(absorb_padding),
         _pass(hoist_input_scale),
         _pass(widen_conv1d),
+        _pass(slice_conv3d),
         _pass(split_transposed_conv2d),
         _pass(to_nhwc),
         _pass(fold_constants),

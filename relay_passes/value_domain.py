@@ -36,7 +36,13 @@ _MOVES = frozenset(
     )
 )
 #: Sums of products of few values lie on a grid, and zero is one of its points.
-_SUMS = frozenset({"relax.matmul", *(f"relax.nn.{name}" for name in ("conv1d", "conv2d", "conv3d"))})
+_SUMS = frozenset(
+    f"relax.{name}"
+    for name in (
+        *("matmul", "nn.conv1d", "nn.conv2d", "nn.conv3d", "nn.conv1d_transpose", "nn.conv2d_transpose"),
+        *("bnn.conv2d", "bnn.dense", "bnn.matmul"),
+    )
+)
 #: Activations that round to zero far from it.
 _SATURATING = frozenset({"relax.nn.gelu", "relax.nn.gelu_tanh", "relax.nn.silu"})
 _SIGNS = frozenset({"relax.sign", "relax.bnn.sign"})
@@ -199,6 +205,8 @@ def _bounded(node: relax.Call, operands: Sequence[Values]) -> Values:
             return Values(None, 0, math.inf, first.zeros)
         case "multiply" | "divide":
             return Values(zeros=first.zeros or (operands[1].zeros and str(node.op.name) == "relax.multiply"))
+        case "add" | "subtract":
+            return Values(zeros=all(operand.zeros for operand in operands))
     return ANY
 
 

@@ -19,6 +19,8 @@ from schedules.window import Window
 
 #: The name of the block that schedules tile.
 ANCHOR = "popcount"
+#: The same of a product of activations, which has no weights laid out for it and runs as plain loops.
+PRODUCT = "product_popcount"
 
 
 def count_mismatches(word_bits: int, words: int) -> Callable[[Index, Index], Index]:
@@ -80,6 +82,32 @@ def bdense(words: te.Tensor, weights: te.Tensor, channels: int, depth: int) -> t
     mismatches = count_mismatches(bits_of(words), int(weights.shape[1]))
     count = accumulate_rows(words, weights, ANCHOR, mismatches)
     return first_channels(count, channels, "dot", lambda *index: depth - index[-1].astype("int32") * 2)
+
+
+def bmatmul(a: te.Tensor, b: te.Tensor, depth: int) -> te.Tensor:
+    """Product of two packed activations, as attention has it: ``a`` times the transpose of ``b``.
+
+    Parameters
+    ----------
+    a, b
+        ``(..., M, depth words)`` and ``(..., N, depth words)`` unsigned, with the same leading axes.
+    depth
+        Signs that are summed over.
+
+    Returns
+    -------
+    ``(..., M, N)`` int32.
+    """
+    mismatches = count_mismatches(bits_of(a), int(a.shape[-1]))
+    deep = te.reduce_axis((0, a.shape[-1]), "depth")
+
+    def count(*index: Index) -> Index:
+        *outer, m, n = index
+        return te.sum(mismatches(a[(*outer, m, deep)], b[(*outer, n, deep)]), axis=[deep])
+
+    shape = (*a.shape[:-1], b.shape[-2])
+    counts = te.compute(shape, count, name=PRODUCT)
+    return te.compute(shape, lambda *index: depth - counts[index].astype("int32") * 2, name="dot")
 
 
 def bits_of(words: te.Tensor) -> int:

@@ -15,7 +15,7 @@ def schedule_loops(schedule: Schedule, lanes: int) -> None:
     Reductions run outside the channel loop, so that a pool or a mean over NHWC adds whole vectors of channels.
     """
     for block in schedule.get_child_blocks(schedule.get_sblock("root")):
-        if not _is_output(schedule, block) and not _reduces(schedule, block) and not _packs_below(schedule, block):
+        if not (_is_output(schedule, block) or _reduces(schedule, block) or _packs_below(schedule, block)):
             schedule.compute_inline(block)
     for block in schedule.get_child_blocks(schedule.get_sblock("root")):
         _vectorize_channels(schedule, block, lanes)

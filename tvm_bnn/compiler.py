@@ -182,7 +182,7 @@ def refuse_without_binary_layers(model: str, layers: Sequence[Layer]) -> None:
     raise UserError(
         f"model '{model}' has no binary layer among its {len(layers)} convolutions and linear layers"
         + (f" ({looked_at}{f'; and {more} more' if more > 0 else ''})" if layers else "")
-        + "; a layer is binary if its input takes the values ±b and each output channel of its weight ±scale"
+        + "; a layer is binary if its input takes two values, or -b, 0, b, and each output channel of its weight two"
     )
 
 

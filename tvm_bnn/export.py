@@ -3,7 +3,7 @@
 Two habits of training code stand in its way. Writing through ``.data`` hides the write from the tracer: while we trace,
 ``t.data`` is ``t.detach()`` and ``t.data = v`` is ``t.copy_(v)``. Branching on a Python scalar read from a tensor
 (``if scale.item() == 0``) is fine as long as the scalar is a constant of the trained model: every scalar is recorded in
-one run, confirmed in a second run on *other* inputs, and replayed during the export. A model whose scalars change with
+one run, confirmed in runs on *other* inputs, and replayed during the export. A model whose scalars change with
 its input really branches on its data, and is refused.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -60,39 +60,39 @@ def first_line(error: BaseException) -> str:
 
 def _constant_scalars(module: torch.nn.Module, inputs: Inputs) -> list[object]:
     """Return the Python scalars that the module reads from tensors, if they are the same for every input."""
-    recorded, confirmed = _Record(), _Record()
-    with recorded:
-        copy.deepcopy(module).eval()(*_copies(inputs))
-    with confirmed:
-        copy.deepcopy(module).eval()(*_others(inputs))
-    changed = [
-        place
-        for (scalar, place), (other, _) in zip(recorded.reads, confirmed.reads, strict=False)
-        if scalar != other
-    ]
-    if changed or len(recorded.reads) != len(confirmed.reads):
-        place = changed[0] if changed else recorded.reads[-1][1] if recorded.reads else "its forward"
-        raise UserError(
-            f"model {type(module).__name__} branches on its data at {place}: the value read there changes with the "
-            "input; make the branch a torch.where, or export the branch you need"
-        )
-    return [scalar for scalar, _ in recorded.reads]
+    reads = _reads(module, inputs)
+    for others in _others(inputs):
+        again = _reads(module, others)
+        changed = [place for (scalar, place), (other, _) in zip(reads, again, strict=False) if scalar != other]
+        if changed or len(reads) != len(again):
+            place = changed[0] if changed else max(reads, again, key=len)[-1][1]
+            raise UserError(
+                f"model {type(module).__name__} branches on its data at {place}: what is read there changes with the "
+                "input; make the branch a torch.where, or export the branch you need"
+            )
+    return [scalar for scalar, _ in reads]
 
 
-def _copies(inputs: Inputs) -> Inputs:
-    """Return copies: some training code writes into its input."""
-    return tuple(value.clone() for value in inputs)
+def _reads(module: torch.nn.Module, inputs: Inputs) -> list[tuple[object, str]]:
+    """Return the scalars that one run reads, and where."""
+    record = _Record()
+    with record:
+        # Copies: some training code writes into its parameters and its input.
+        copy.deepcopy(module).eval()(*(value.clone() for value in inputs))
+    return record.reads
 
 
-def _others(inputs: Inputs) -> Inputs:
-    """Return other inputs of the same kind: new noise, or the same integers in another order."""
+def _others(inputs: Inputs) -> Iterator[Inputs]:
+    """Yield other inputs of the same kind: opposite, small and large noise; the same integers in other orders."""
     generator = torch.Generator().manual_seed(1)
-    return tuple(
-        torch.randn(value.shape, generator=generator, dtype=value.dtype)
-        if value.is_floating_point()
-        else value.flatten()[torch.randperm(value.numel(), generator=generator)].reshape(value.shape)
-        for value in inputs
-    )
+    yield tuple(-value if value.is_floating_point() else value for value in inputs)
+    for scale in (0.1, 1.0, -1.0, 10.0):
+        yield tuple(
+            scale * torch.randn(value.shape, generator=generator, dtype=value.dtype)
+            if value.is_floating_point()
+            else value.flatten()[torch.randperm(value.numel(), generator=generator)].reshape(value.shape)
+            for value in inputs
+        )
 
 
 class _Record(TorchFunctionMode):

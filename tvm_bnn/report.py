@@ -138,14 +138,14 @@ def layer_rows(
 
 
 def _merged(phases: list[LayerRow]) -> LayerRow:
-    """Put the phases of a transposed convolution back into the one layer that they are."""
+    """Put the parts of a transposed or 3-D convolution back into the one layer that they are."""
     first = phases[0]
     if len(phases) == 1:
         return first
     return msgspec.structs.replace(
         first,
         name=first.name.split(PHASE)[0],
-        kind="transposed conv2d",
+        kind=f"conv2d x {len(phases)}",
         macs=sum(phase.macs for phase in phases),
         bytes_before=sum(phase.bytes_before for phase in phases),
         bytes_after=sum(phase.bytes_after for phase in phases),

@@ -12,6 +12,7 @@ SIGNS = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), (2, 3, 3,
 SCALES = np.array([0.5, 3], np.float32)
 W_SIGNS, W_SCALED = relax.const(SIGNS), relax.const(SIGNS * SCALES.reshape(2, 1, 1, 1))
 SCALE = relax.const(SCALES)
+W_OFFSET = relax.const(SIGNS * np.float32(0.5) + np.array([0.25, -2], np.float32).reshape(2, 1, 1, 1))
 W_TERNARY = relax.const(np.where(np.arange(72).reshape(2, 3, 3, 4) % 5 == 0, 0, SIGNS).astype(np.float32))
 W_REAL = relax.const(np.random.default_rng(1).standard_normal((2, 3, 3, 4)).astype(np.float32))
 
@@ -49,9 +50,16 @@ def test_signs_times_scaled_signs_become_a_binary_convolution_and_a_scale(expect
         @R.function
         def main(x: R.Tensor((1, 8, 8, 4), "float32")) -> R.Tensor((1, 8, 8, 2), "float32"):
             with R.dataflow():
-                s = R.bnn.sign(x)
+                s = R.bnn.sign(x, zero=1)
                 dot = R.bnn.conv2d(
-                    s, W_SIGNS, groups=1, kernel=[3, 3], strides=[1, 1], padding=[1, 1, 1, 1], dilation=[1, 1]
+                    s,
+                    W_SIGNS,
+                    groups=1,
+                    pad_sign=0,
+                    kernel=[3, 3],
+                    strides=[1, 1],
+                    padding=[1, 1, 1, 1],
+                    dilation=[1, 1],
                 )
                 real = R.astype(dot, "float32")
                 y = R.multiply(real, SCALE)
@@ -80,24 +88,8 @@ def maximum_of_signs(builder, x):
     return relax.op.nn.max_pool2d(signs, pool_size=[1, 1], layout="NHWC")
 
 
-@pytest.mark.parametrize(
-    "activation", [sign, where_one_else_minus_one, comparison_times_two_minus_one, scaled_sign, maximum_of_signs]
-)
-@pytest.mark.parametrize("weight", [W_SIGNS, W_SCALED], ids=["signs", "scaled"])
-def test_values_decide_not_spelling(activation, weight, evaluate):
-    before = module_of(weight, activation)
-    after = binarize(before)
-    assert "bnn.conv2d" in after.script()
-    x = np.random.default_rng(2).standard_normal((1, 8, 8, 4)).astype(np.float32)
-    np.testing.assert_allclose(evaluate(after, x), evaluate(before, x), rtol=1e-6)
-
-
 def zero_or_one(builder, x):
     return relax.op.astype(builder.emit(relax.op.greater(x, relax.const(0.0))), "float32")
-
-
-def two_bits(builder, x):
-    return relax.op.add(builder.emit(relax.op.sign(x)), builder.emit(scaled_sign(builder, x)))
 
 
 def rectified_sign(builder, x):
@@ -108,16 +100,55 @@ def zero_padded_sign(builder, x):
     return relax.op.nn.pad(builder.emit(relax.op.sign(x)), [0, 0, 1, 1, 1, 1, 0, 0], "constant", 0.0)
 
 
+def two_values(builder, x):
+    return relax.op.where(builder.emit(relax.op.greater(x, relax.const(0.3))), relax.const(0.75), relax.const(-1.25))
+
+
+def sign_of_what_is_often_zero(builder, x):
+    return relax.op.sign(builder.emit(relax.op.clip(x, 0, 1)))
+
+
+def three_values(builder, x):
+    rounded = builder.emit(relax.op.round(builder.emit(relax.op.clip(x, -1, 1))))
+    return relax.op.multiply(rounded, relax.const(0.5))
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [
+        sign,
+        where_one_else_minus_one,
+        comparison_times_two_minus_one,
+        scaled_sign,
+        maximum_of_signs,
+        zero_or_one,
+        rectified_sign,
+        zero_padded_sign,
+        two_values,
+        sign_of_what_is_often_zero,
+        three_values,
+    ],
+)
+@pytest.mark.parametrize("weight", [W_SIGNS, W_SCALED, W_OFFSET], ids=["signs", "scaled", "offset"])
+def test_values_decide_not_spelling(activation, weight, evaluate):
+    before = module_of(weight, activation)
+    after = binarize(before)
+    assert "bnn.conv2d" in after.script()
+    x = np.random.default_rng(2).standard_normal((1, 8, 8, 4)).astype(np.float32)
+    np.testing.assert_allclose(evaluate(after, x), evaluate(before, x), rtol=1e-5, atol=1e-5)
+
+
+def two_bits(builder, x):
+    return relax.op.add(builder.emit(relax.op.sign(x)), builder.emit(scaled_sign(builder, x)))
+
+
 @pytest.mark.parametrize(
     ("activation", "weight", "reason"),
     [
         (lambda _builder, x: relax.op.tanh(x), W_SIGNS, "its input takes many values"),
-        (zero_or_one, W_SIGNS, "its input takes {0, 1}"),
         (two_bits, W_SIGNS, "its input takes {-1.25, -0.75, 0.75, 1.25}"),
-        (rectified_sign, W_SIGNS, "its input takes {0, 1}"),
-        (zero_padded_sign, W_SIGNS, "its input takes {-1, 0, 1}"),
-        (sign, W_TERNARY, "its weights are not ±scale: channel 0 holds {-1, 0, 1}"),
-        (sign, W_REAL, "its weights are not ±scale: channel 0 holds 36 different values"),
+        (sign, W_TERNARY, "its weights take more than two values: channel 0 holds {-1, 0, 1}"),
+        (sign, W_REAL, "its weights take more than two values: channel 0 holds 36 different values"),
     ],
 )
 def test_look_alikes_stay_float_and_the_reason_names_the_values(activation, weight, reason, expect):
@@ -143,4 +174,5 @@ def test_a_channel_of_zeros_has_scale_zero():
     weight = binary_weight(SIGNS * np.array([0, 1], np.float32).reshape(2, 1, 1, 1))
     assert not isinstance(weight, str)
     assert weight.scale.tolist() == [0, 1]
+    assert weight.offset.tolist() == [0, 0]
     assert (np.abs(weight.signs) == 1).all()

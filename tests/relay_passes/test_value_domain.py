@@ -39,7 +39,7 @@ def signs(builder, x):
         (lambda b, x: relax.op.multiply(signs(b, x), relax.const(np.array([1, 3], np.float32))), {-3, -1, 1, 3}),
         (lambda b, x: relax.op.reshape(signs(b, x), (32,)), {-1, 1}),
         (lambda b, x: relax.op.nn.pad(signs(b, x), [0, 0, 1, 1, 1, 1, 0, 0], "constant", -1.0), {-1, 1}),
-        (lambda b, x: relax.op.concat([signs(b, x), b.emit(relax.op.zeros(SHAPE, "float32"))], 3), None),
+        (lambda b, x: relax.op.concat([signs(b, x), b.emit(relax.op.zeros(SHAPE, "float32"))], 3), {-1, 0, 1}),
         (
             lambda b, x: relax.op.multiply(signs(b, x), relax.const(np.arange(32, dtype=np.float32).reshape(SHAPE))),
             None,

@@ -1,0 +1,91 @@
+"""``python -m experiments.families``: compile every model of the acceptance set and print the table of the docs."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import tempfile
+from pathlib import Path
+
+import tyro
+
+from experiments.families.catalog import FAMILIES
+from experiments.families.family import Family
+from schedules.errors import UserError
+from tvm_bnn.compiler import compile_model
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What became of one family: binary layers found, and how the compiled model compares with PyTorch."""
+
+    family: Family
+    found: int
+    parity: str
+
+    @property
+    def is_right(self) -> bool:
+        """Whether every binary layer, and nothing else, runs on bits."""
+        return self.found == self.family.binary_layers
+
+
+def compile_family(family: Family, target: str, folder: Path) -> Row:
+    """Compile one family and verify it.
+
+    A model without binary layers is refused by the compiler, which is right for the look-alikes.
+
+    Raises
+    ------
+    UserError
+        If the model cannot be compiled, or disagrees with PyTorch.
+    """
+    try:
+        compiled = compile_model(family.build(), family.inputs(), target=target, output=folder / "model.so")
+    except UserError as error:
+        if "has no binary layer" not in str(error):
+            raise
+        return Row(family, 0, "refused: no binary layer")
+    parity = compiled.report.parity
+    found = sum(layer.binary for layer in compiled.report.layers)
+    if parity is None:
+        return Row(family, found, compiled.report.not_verified)
+    return Row(family, found, f"{parity.agreeing}/{parity.samples}, max |Δ| {parity.max_difference:.1e}")
+
+
+def main(target: str = "native", only: str = "") -> int:
+    """Compile the acceptance set and print a row for each family.
+
+    Parameters
+    ----------
+    target
+        As for ``tvm_bnn.compile``.
+    only
+        Compile only the families whose names contain this.
+
+    Returns
+    -------
+    0 if every family is right, else 1.
+    """
+    print("| family | how it spells binarization | binary layers found / there | parity | right |")
+    print("|---|---|---|---|---|")
+    wrong = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for family in (family for family in FAMILIES if only in family.name):
+            try:
+                row = compile_family(family, target, Path(folder))
+            except UserError as error:
+                row = Row(family, 0, str(error))
+            wrong += not row.is_right
+            cells = (
+                family.name,
+                family.idiom.replace("|", "\\|"),
+                f"{row.found} / {family.binary_layers}",
+                row.parity.replace("|", "\\|"),
+                "yes" if row.is_right else "NO",
+            )
+            print(f"| {' | '.join(cells)} |", flush=True)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(tyro.cli(main))
