@@ -13,7 +13,7 @@ demo: $(VENV)/run emulator
 	$(BIN)/python -m tvm_bnn.compile --target arm -o $(OUT)/digits.arm.so
 
 test: lint emulator
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 $(PYTEST)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

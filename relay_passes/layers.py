@@ -13,7 +13,8 @@ from tvm import relax
 
 from relay_passes.dialect import shape_of
 from relay_passes.rewrite import MAIN, array_of, bindings, is_constant, op_name
-from relay_passes.value_domain import Domain, ValueDomains, describe
+from relay_passes.value_domain import ValueDomains
+from relay_passes.values import Domain, describe
 
 Array = npt.NDArray[Any]
 

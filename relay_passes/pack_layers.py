@@ -41,8 +41,8 @@ class _Pack(Rewriter):
         if op_name(node) == "relax.bnn.dense":
             return self._dense(node)
         if op_name(node) == "relax.bnn.matmul":
-            depth = dialect.shape_of(node.args[0])[-1]
-            return dialect.packed_matmul(*(self._packed(arg, 1) for arg in node.args), depth)
+            a, b = (self._packed(arg, 1) for arg in node.args)
+            return dialect.packed_matmul(a, b, dialect.shape_of(node.args[0])[-1])
         return node
 
     def _conv2d(self, node: relax.Call) -> Expr:
@@ -74,22 +74,19 @@ class _Pack(Rewriter):
         source, zero = (made.args[0], int(made.attrs["zero"])) if is_sign else (signs, 1)
         if (source, groups, zero) not in self._words:
             channels = dialect.shape_of(source)[-1]
-            tau = constant(np.full(channels, _least(dialect.dtype_of(source), zero)))
+            tau = constant(np.broadcast_to(_least(dialect.dtype_of(source), zero), (channels,)))
             flip = constant(bits.pack_bools(np.zeros(channels, np.bool_), self._isa.word_bits, groups))
             packed = dialect.pack(source, tau, flip, self._isa.word_bits, groups)
             self._words[source, groups, zero] = self.emit(packed)
         return self._words[source, groups, zero]
 
 
-def _least(dtype: str, zero: int) -> np.generic:
+def _least(dtype: str, zero: int) -> npt.NDArray[Any]:
     """Return the least value that counts as +1: zero, or what comes next after it."""
+    nothing = np.zeros((), dtype)
     if zero == 1:
-        return np.dtype(dtype).type(0)
-    return (
-        np.nextafter(np.dtype(dtype).type(0), np.dtype(dtype).type(1))
-        if dtype == "float32"
-        else np.dtype(dtype).type(1)
-    )
+        return nothing
+    return np.asarray(np.nextafter(nothing, np.ones((), dtype)) if nothing.dtype.kind == "f" else nothing + 1, dtype)
 
 
 def pack_layers(module: tvm.IRModule, isa: Isa) -> tvm.IRModule:

@@ -1,6 +1,7 @@
 """Treat 1-D convolutions as 2-D ones of height 1, so that they get the same kernels.
 
-Before: ``y = conv1d(x, w)`` with ``x`` NCW. After: ``y = reshape(conv2d(reshape(x), w))`` with ``(N, C, 1, W)`` between.
+Before: ``y = conv1d(x, w)`` with ``x`` NCW.
+After:  ``y = reshape(conv2d(reshape(x), w))`` with ``(N, C, 1, W)`` between.
 """
 
 from __future__ import annotations

@@ -43,9 +43,11 @@ def _drop_checks(program: ExportedProgram) -> None:
 
 def _bypass(graph: torch.fx.Graph, node: Node) -> None:
     """Hand the token that a check takes on to whoever takes the one that it returns."""
+    token = node.args[0]
+    assert isinstance(token, Node), "with_effects takes a token first"
     for user in list(node.users):
         if user.target is operator.getitem and user.args[1] == 0:
-            user.replace_all_uses_with(node.args[0])
+            user.replace_all_uses_with(token)
             graph.erase_node(user)
     graph.erase_node(node)
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from tvm import relax
 
-from relay_passes.value_domain import ValueDomains, Values, describe, listed, union
+from relay_passes.value_domain import ValueDomains
+from relay_passes.values import Values, describe, listed, union
 
 SHAPE = (1, 4, 4, 2)
 
@@ -35,6 +36,16 @@ def signs(builder, x):
         (lambda b, x: relax.op.sign(b.emit(relax.op.clip(x, -1, 1))), {-1, 1}),
         (lambda b, x: relax.op.sign(b.emit(relax.op.nn.pad(x, [0, 0, 1, 1, 1, 1, 0, 0], "constant", 0.0))), {-1, 0, 1}),
         (lambda b, x: relax.op.sign(b.emit(relax.op.abs(x))), {1}),
+        (lambda b, x: relax.op.multiply(x, b.emit(relax.op.zeros_like(x))), {0}),
+        (
+            lambda b, x: relax.op.sign(b.emit(relax.op.matmul(signs(b, x), relax.const(np.eye(2, dtype="float32"))))),
+            {-1, 0, 1},
+        ),
+        (
+            lambda b, x: relax.op.round(b.emit(relax.op.multiply(b.emit(relax.op.clip(x, 0, 1)), relax.const(3.0)))),
+            {0, 1, 2, 3},
+        ),
+        (lambda b, x: relax.op.sign(b.emit(relax.op.add(b.emit(relax.op.nn.relu(x)), relax.const(0.5)))), {1}),
         (lambda b, x: relax.op.add(signs(b, x), signs(b, x)), {-2, 0, 2}),
         (lambda b, x: relax.op.multiply(signs(b, x), relax.const(np.array([1, 3], np.float32))), {-3, -1, 1, 3}),
         (lambda b, x: relax.op.reshape(signs(b, x), (32,)), {-1, 1}),

@@ -11,9 +11,8 @@ from tvm_bnn.importable import make_importable
 
 class WritesData(nn.Linear):
     def forward(self, x):
-        x.data = torch.sign(x.data)
         self.weight.data = torch.sign(self.weight.data)
-        return nn.functional.linear(x, self.weight)
+        return nn.functional.linear(torch.sign(x.data), self.weight)
 
 
 class ReadsAConstant(nn.Linear):
@@ -31,9 +30,10 @@ def test_writes_through_data_are_seen_and_the_module_keeps_its_weights():
     torch.manual_seed(0)
     module = WritesData(5, 3, bias=False)
     x, weight = torch.randn(2, 5), module.weight.detach().clone()
-    program = export_module(module, (x.clone(),))
+    program = export_module(module, (x,))
     assert torch.equal(module.weight, weight)
-    torch.testing.assert_close(program.module()(x.clone()), torch.sign(x) @ torch.sign(weight).T)
+    with torch.no_grad():
+        torch.testing.assert_close(program.module()(x), torch.sign(x) @ torch.sign(weight).T)
 
 
 def test_scalars_of_the_model_are_replayed():

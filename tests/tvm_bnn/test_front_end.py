@@ -7,8 +7,8 @@ from torch import nn
 
 from schedules.errors import UserError
 from tvm_bnn import front_end
-from tvm_bnn.export import export_module
 from tvm_bnn.compiler import compile_model
+from tvm_bnn.export import export_module
 
 
 def complaint_of(function, *arguments, **options):
