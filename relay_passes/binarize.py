@@ -20,29 +20,20 @@ import tvm
 from tvm import relax
 
 from relay_passes import dialect
+from relay_passes.domain_rewriter import DomainRewriter
 from relay_passes.layers import BinaryWeight, Layer, Planes, examine, is_layer, planes_of
-from relay_passes.rewrite import Expr, Rewriter, constant, op_name, with_span
-from relay_passes.value_domain import ValueDomains
+from relay_passes.rewrite import Expr, constant, op_name, with_span
 from schedules import reference
 from schedules.window import Window
 
 Signs = npt.NDArray[np.float32]
 
 
-class _Binarize(Rewriter):
-    def __init__(self) -> None:
-        super().__init__()
-        self._domains = ValueDomains()
-
-    def emit(self, value: Expr, name: str = "") -> relax.Var:
-        var = super().emit(value, name)
-        self._domains.observe(var, value)
-        return var
-
+class _Binarize(DomainRewriter):
     def call(self, node: relax.Call) -> Expr:
         if not is_layer(node):
             return node
-        layer = examine(self.builder.normalize(node), *map(self._domains.of, node.args))
+        layer = examine(self.builder.normalize(node), *map(self.domains.of, node.args))
         if layer.float_reason is not None or layer.planes is None:
             return node
         if isinstance(layer.weight, str):

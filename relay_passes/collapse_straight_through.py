@@ -10,20 +10,11 @@ from __future__ import annotations
 import tvm
 from tvm import relax
 
-from relay_passes.rewrite import Expr, Rewriter, op_name
-from relay_passes.value_domain import ValueDomains
+from relay_passes.domain_rewriter import DomainRewriter
+from relay_passes.rewrite import Expr, op_name
 
 
-class _Collapse(Rewriter):
-    def __init__(self) -> None:
-        super().__init__()
-        self._domains = ValueDomains()
-
-    def emit(self, value: Expr, name: str = "") -> relax.Var:
-        var = super().emit(value, name)
-        self._domains.observe(var, value)
-        return var
-
+class _Collapse(DomainRewriter):
     def call(self, node: relax.Call) -> Expr:
         kept = self._kept(node)
         return node if kept is None else kept
@@ -37,7 +28,7 @@ class _Collapse(Rewriter):
         for inner, surrogate in pairs:
             made = self.definition(inner)
             undone = op_name(made) == inverse and made.args[1].same_as(surrogate)
-            if undone and self._domains.of(made.args[0]) is not None:
+            if undone and self.domains.of(made.args[0]) is not None:
                 return made.args[0]
         return None
 

@@ -11,23 +11,14 @@ import tvm
 from tvm import relax
 
 from relay_passes.dialect import shape_of
-from relay_passes.rewrite import Expr, Rewriter, is_constant, op_name, with_span
-from relay_passes.value_domain import ValueDomains
+from relay_passes.domain_rewriter import DomainRewriter
+from relay_passes.rewrite import Expr, is_constant, op_name, with_span
 
 #: Axes, from the last, over which a layer sums: a scale must not vary along them.
 _SUMMED = {"relax.nn.conv2d": 3, "relax.matmul": 1}
 
 
-class _Hoist(Rewriter):
-    def __init__(self) -> None:
-        super().__init__()
-        self._domains = ValueDomains()
-
-    def emit(self, value: Expr, name: str = "") -> relax.Var:
-        var = super().emit(value, name)
-        self._domains.observe(var, value)
-        return var
-
+class _Hoist(DomainRewriter):
     def call(self, node: relax.Call) -> Expr:
         return self._reshape(node) if op_name(node) == "relax.reshape" else self._layer(node)
 
@@ -38,7 +29,7 @@ class _Hoist(Rewriter):
             return node
         for few, scale in (tuple(product.args), tuple(product.args)[::-1]):
             same_rows = shape_of(few)[-1:] == shape[-1:] and shape_of(scale) == (*shape_of(few)[:-1], 1)
-            if same_rows and not is_constant(scale) and self._domains.of(few) is not None:
+            if same_rows and not is_constant(scale) and self.domains.of(few) is not None:
                 rows = self.emit(relax.op.reshape(few, shape))
                 return relax.op.multiply(rows, self.emit(relax.op.reshape(scale, (*shape[:-1], 1))))
         return node
@@ -54,7 +45,7 @@ class _Hoist(Rewriter):
         return node
 
     def _fits(self, few: Expr, scale: Expr, summed: int, shape: tuple[int, ...]) -> bool:
-        if is_constant(scale) or self._domains.of(few) is None or shape_of(few) != shape:
+        if is_constant(scale) or self.domains.of(few) is None or shape_of(few) != shape:
             return False
         extents = shape_of(scale)
         return len(extents) == len(shape) and all(extent == 1 for extent in extents[-summed:])

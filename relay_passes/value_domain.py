@@ -126,7 +126,7 @@ def _extreme(pick: Callable[..., float]) -> _Rule:
 
 def _product(node: relax.Call, operands: Sequence[Values]) -> Values:
     """Bound a product or a quotient: zeros stay, and so does a common sign."""
-    if op_name(node) == "relax.multiply" and any(operand.few == {0.0} for operand in operands):
+    if op_name(node) == "relax.multiply" and any(operand.few == frozenset({0.0}) for operand in operands):
         return listed([0.0])
     if any(operand.is_one_number for operand in operands):
         return _moved(node, operands, any(x.zeros for x in operands if not x.is_one_number))
