@@ -34,10 +34,11 @@ class _Binarize(DomainRewriter):
         if not is_layer(node):
             return node
         layer = examine(self.builder.normalize(node), *map(self.domains.of, node.args))
+        second = planes_of(layer.second)
         if layer.float_reason is not None or layer.planes is None:
             return node
         if isinstance(layer.weight, str):
-            return self._product(node, layer.planes, planes_of(layer.second))
+            return node if second is None else self._product(node, layer.planes, second)
         return self._expanded(node, layer, layer.planes, layer.weight)
 
     def _expanded(self, node: relax.Call, layer: Layer, planes: Planes, weight: BinaryWeight) -> Expr:
@@ -55,15 +56,13 @@ class _Binarize(DomainRewriter):
         shifted = self.emit(relax.op.multiply(window_sum, constant(weight.offset)))
         return relax.op.add(self.emit(scaled), shifted)
 
-    def _product(self, node: relax.Call, left: Planes, right: Planes | None) -> Expr:
+    def _product(self, node: relax.Call, left: Planes, right: Planes) -> Expr:
         """Return the product of two activations ``x = m + c * s`` and ``w = v + d * t``.
 
         ``x w = (x - m)(w - v) + m * sum(w) + v * sum(x) - K m v``, sums over the ``K`` inner positions.
         """
         a, b = node.args
         rank, depth = len(dialect.shape_of(b)), dialect.shape_of(a)[-1]
-        if right is None or len(dialect.shape_of(a)) != rank or dialect.shape_of(a)[:-2] != dialect.shape_of(b)[:-2]:
-            return node
         swapped = self.emit(relax.op.permute_dims(b, [*range(rank - 2), rank - 1, rank - 2]))
         pairs = [
             self.emit(with_span(dialect.matmul(self._plane(a, left, p), self._plane(swapped, right, q)), node.span))

@@ -22,7 +22,8 @@ from relay_passes.layers import layer_name
 from relay_passes.rewrite import MAIN, Expr, Rewriter, bindings, is_constant, op_name
 
 _ANCHORS = frozenset(
-    f"relax.bnn.{name}" for name in ("packed_conv2d", "packed_dense", "blocked_conv2d", "blocked_dense")
+    f"relax.bnn.{name}"
+    for name in ("packed_conv2d", "packed_dense", "packed_matmul", "blocked_conv2d", "blocked_dense")
 )
 PACK = "relax.bnn.pack"
 #: Operators whose scalar operands TVM lowers to buffers, not to immediates.

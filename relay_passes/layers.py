@@ -165,11 +165,15 @@ def examine(node: relax.Call, activations: Domain, second: Domain = None) -> Lay
     depth = 0 if weight is None else math.prod(weight.shape[1:])
     if weight is None:
         depth = shape_of(node.args[0])[-1]
-        verdict: BinaryWeight | str = (
-            f"its second operand takes {describe(second)}, not two values or -b, 0, b"
-            if op_name(node) == "relax.matmul"
-            else "its weight depends on the input"
-        )
+        verdict: BinaryWeight | str = "its weight depends on the input"
+        if op_name(node) == "relax.matmul":
+            alike = shape_of(node.args[0])[:-2] == shape_of(node.args[1])[:-2]
+            second = second if alike else None
+            verdict = (
+                f"its second operand takes {describe(second)}, not two values or -b, 0, b"
+                if alike
+                else "its operands have different leading axes, which the packed product has no kernel for"
+            )
     else:
         verdict = binary_weight(weight)
         if not isinstance(verdict, str) and verdict.offset.any() and _groups(node) > 1:

@@ -74,7 +74,7 @@ def schedule_function(function: tvm.tirx.PrimFunc, isa: Isa) -> tuple[tvm.tirx.P
     anchor = next((name for name in (bconv2d.ANCHOR, conv2d.ANCHOR) if name in blocks), None)
     if anchor is None:
         schedule_loops(schedule, isa.float_lanes)
-        return schedule.mod["main"], Choice("loops", isa.name, None)
+        return schedule.mod["main"], Choice("bmatmul" if bconv2d.PRODUCT in blocks else "loops", isa.name, None)
     shape = [int(extent) for extent in schedule.get(blocks[anchor]).writes[0].source.shape]
     kernel = _kernel_of(anchor, len(shape) == _SPATIAL_OF_CONVOLUTION)
     lanes = int(schedule.get(blocks[anchor]).reads[1].source.shape[-1])

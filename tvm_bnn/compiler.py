@@ -113,6 +113,7 @@ def compile_model(
     scheduled = clock.run("binarizing and scheduling", lambda: pipeline.run(simplified, passes, observe))
     library = clock.run("generating code", lambda: backend.build_library(scheduled, goal, toolchain))
     kernels = backend.kernel_uses(scheduled, layers)
+    rows = layer_rows(layers, kernels, backend.constant_bytes(scheduled, layers))
     manifest = artifact.Manifest(
         format_version=artifact.FORMAT_VERSION,
         model=source.name,
@@ -144,7 +145,7 @@ def compile_model(
         target=goal.name,
         isa=goal.isa.name,
         machine=goal.machine,
-        layers=layer_rows(layers, kernels, backend.constant_bytes(scheduled, layers)),
+        layers=rows,
         kernels=kernels,
         float_bytes=imported.float_bytes,
         library_bytes=len(library),

@@ -118,6 +118,11 @@ def layer_rows(
         Of the scheduled module.
     constant_bytes
         Of each kernel call's constants, by the layer's name.
+
+    Raises
+    ------
+    RuntimeError
+        If a layer that the analysis calls binary did not get a binary kernel: its row would be a wrong measurement.
     """
     choices = {use.layer: use.choice for use in kernels}
     rows = tuple(
@@ -134,6 +139,11 @@ def layer_rows(
         )
         for layer in layers
     )
+    for row in rows:
+        if row.binary and not row.kernel.startswith("b"):
+            raise RuntimeError(
+                f"layer '{row.name}' counts as binary, but runs in {row.kernel or 'no kernel of its own'}"
+            )
     return tuple(_merged(list(phases)) for _, phases in itertools.groupby(rows, lambda row: row.name.split(PHASE)[0]))
 
 
