@@ -21,7 +21,7 @@ from tvm import relax
 
 from relay_passes import dialect
 from relay_passes.domain_rewriter import DomainRewriter
-from relay_passes.layers import BinaryWeight, Layer, Planes, examine, is_layer, planes_of
+from relay_passes.layers import BinaryWeight, Planes, examine, is_layer, planes_of
 from relay_passes.rewrite import Expr, constant, op_name, with_span
 from schedules import reference
 from schedules.window import Window
@@ -39,9 +39,9 @@ class _Binarize(DomainRewriter):
             return node
         if isinstance(layer.weight, str):
             return node if second is None else self._product(node, layer.planes, second)
-        return self._expanded(node, layer, layer.planes, layer.weight)
+        return self._expanded(node, layer.planes, layer.weight)
 
-    def _expanded(self, node: relax.Call, layer: Layer, planes: Planes, weight: BinaryWeight) -> Expr:
+    def _expanded(self, node: relax.Call, planes: Planes, weight: BinaryWeight) -> Expr:
         """Return the sum of the terms that are not zero."""
         signs = [self._plane(node.args[0], planes, zero) for zero in planes.zeros]
         scaled = self._sum(node, signs, weight.signs, planes, weight.scale * np.float32(planes.scale))

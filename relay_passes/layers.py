@@ -21,6 +21,9 @@ Array = npt.NDArray[Any]
 #: The straight-through idiom leaves |w| off its channel's scale by rounding: 1e-7 of 1, that is up to 6e-5 of a scale
 #: of a few thousandths.
 SCALE_TOLERANCE = 1e-4
+_MATRIX_RANK = 2
+#: A channel's values are listed up to so many, and counted beyond.
+_MOST_LISTED = 4
 _KINDS = {
     "relax.nn.conv1d": "conv1d",
     "relax.nn.conv2d": "conv2d",
@@ -131,7 +134,7 @@ def weight_of(node: relax.Call) -> Array | None:
     if not is_constant(weight):
         return None
     values = array_of(weight)
-    return values.T if op_name(node) == "relax.matmul" and values.ndim == len(("K", "O")) else values
+    return values.T if op_name(node) == "relax.matmul" and values.ndim == _MATRIX_RANK else values
 
 
 def binary_weight(weight: Array) -> BinaryWeight | str:
@@ -151,7 +154,7 @@ def binary_weight(weight: Array) -> BinaryWeight | str:
         channel = int(off.any(axis=1).argmax())
         found = np.unique(rows[channel])
         zeros = int((rows == 0).sum())
-        values = describe(frozenset(found.tolist())) if len(found) <= len("±α0") else f"{len(found)} different values"
+        values = describe(frozenset(found.tolist())) if len(found) <= _MOST_LISTED else f"{len(found)} different values"
         return f"its weights take more than two values: channel {channel} holds {values}" + (
             f", and {zeros} weights are zero" if zeros else ""
         )

@@ -28,7 +28,7 @@ def _vectorize_channels(schedule: Schedule, block: s_tir.schedule.SBlockRV, lane
         return
     spatial = [loop for loop, axis in zip(loops, axes, strict=True) if axis.iter_type != tirx.IterVar.CommReduce]
     reduced = [loop for loop, axis in zip(loops, axes, strict=True) if axis.iter_type == tirx.IterVar.CommReduce]
-    if not spatial or not schedule.get(block).name_hint.isidentifier():
+    if not spatial:
         return
     channel = spatial[-1]
     if int(schedule.get(channel).extent) % lanes or _loads_vectors(schedule, block):

@@ -18,6 +18,8 @@ _CHECKS = ("aten._assert", "aten._linalg_check_errors", "aten.sym_constrain_rang
 _ARITHMETIC = frozenset(
     {"add", "sub", "rsub", "mul", "div", "maximum", "minimum", "pow", "remainder", "fmod", "where", "lerp", "addcmul"}
 )
+#: Arguments of an index_put that overwrites: tensor, indices, values.
+_WITHOUT_ACCUMULATION = 3
 _COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
 
 
@@ -77,7 +79,7 @@ def _select_under_masks(program: ExportedProgram) -> None:
         x, indices, value = node.args[:3]
         mask = indices[0]
         one_mask = len(indices) == 1 and mask.meta["val"].dtype == torch.bool
-        if not one_mask or value.meta["val"].numel() != 1 or len(node.args) > len(("x", "indices", "value")):
+        if not one_mask or value.meta["val"].numel() != 1 or len(node.args) > _WITHOUT_ACCUMULATION:
             continue
         with graph.inserting_before(node):
             for _ in range(x.meta["val"].dim() - mask.meta["val"].dim()):
