@@ -1,5 +1,7 @@
 """The embedded network, end to end: what ``make demo`` shows."""
 
+import zipfile
+
 import msgspec
 import numpy as np
 import pytest
@@ -33,6 +35,11 @@ def test_pytorch_gets_at_least_97_percent_right(samples, pytorch_logits):
 
 def test_the_model_file_is_at_most_about_a_megabyte():
     assert (ZOO / "digits.pt2").stat().st_size <= 1_000_000
+
+
+def test_the_model_file_names_no_folder_of_whoever_trained_it():
+    with zipfile.ZipFile(ZOO / "digits.pt2") as archive:
+        assert not any(b"site-packages" in archive.read(name) for name in archive.namelist())
 
 
 def test_the_compiled_model_predicts_what_pytorch_does(digits, samples, pytorch_logits):
