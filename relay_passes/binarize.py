@@ -21,15 +21,22 @@ from tvm import relax
 
 from relay_passes import dialect
 from relay_passes.domain_rewriter import DomainRewriter
-from relay_passes.layers import BinaryWeight, Planes, examine, is_layer, planes_of
+from relay_passes.layers import BinaryWeight, Planes, examine, is_layer, layer_name, planes_of
 from relay_passes.rewrite import Expr, constant, op_name, with_span
 from schedules import reference
 from schedules.window import Window
 
 Signs = npt.NDArray[np.float32]
 
+#: Separates a layer's name from the number of one of several operators that it became.
+PART = "~"
+
 
 class _Binarize(DomainRewriter):
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: dict[str, int] = {}
+
     def call(self, node: relax.Call) -> Expr:
         if not is_layer(node):
             return node
@@ -65,7 +72,7 @@ class _Binarize(DomainRewriter):
         rank, depth = len(dialect.shape_of(b)), dialect.shape_of(a)[-1]
         swapped = self.emit(relax.op.permute_dims(b, [*range(rank - 2), rank - 1, rank - 2]))
         pairs = [
-            self.emit(with_span(dialect.matmul(self._plane(a, left, p), self._plane(swapped, right, q)), node.span))
+            self.emit(self._named(dialect.matmul(self._plane(a, left, p), self._plane(swapped, right, q)), node))
             for p in left.zeros
             for q in right.zeros
         ]
@@ -81,6 +88,14 @@ class _Binarize(DomainRewriter):
             made = self.emit(relax.op.subtract(made, relax.const(np.float32(depth * left.offset * right.offset))))
         return made
 
+    def _named(self, part: relax.Call, node: relax.Call) -> Expr:
+        """Return an operator under its layer's name; the second and later ones of a layer are numbered."""
+        name = layer_name(node)
+        number = self._parts.get(name, 0)
+        self._parts[name] = number + 1
+        source = tvm.ir.SourceName(name if number == 0 else f"{name}{PART}{number}")
+        return with_span(part, tvm.ir.Span(source, 0, 0, 0, 0))
+
     def _plane(self, x: Expr, planes: Planes, zero: int) -> relax.Var:
         if planes.offset:
             x = self.emit(relax.op.subtract(x, relax.const(planes.offset, dialect.dtype_of(x))))
@@ -91,7 +106,7 @@ class _Binarize(DomainRewriter):
 
     def _sum(self, node: relax.Call, signs: list[relax.Var], weight: Signs, planes: Planes, scale: Signs) -> relax.Call:
         """Return ``scale`` times the sum of the planes' integer products with ``weight``."""
-        dots = [self.emit(with_span(self._dot(node, plane, weight, planes), node.span)) for plane in signs]
+        dots = [self.emit(self._named(self._dot(node, plane, weight, planes), node)) for plane in signs]
         total = dots[0] if len(dots) == 1 else self.emit(relax.op.add(*dots))
         return relax.op.multiply(self.emit(relax.op.astype(total, "float32")), constant(scale))
 

@@ -28,8 +28,9 @@ _ANCHORS = frozenset(
 PACK = "relax.bnn.pack"
 #: Operators whose scalar operands TVM lowers to buffers, not to immediates.
 _NO_IMMEDIATES = frozenset({"relax.where", PACK})
+_PREFIX = "layer_"
 #: The returned variable replaces the one that a layer's call is bound to; this keeps the two names apart.
-_RETURNED = "_returned"
+_RETURNED = "Zr"
 
 Binding: TypeAlias = relax.VarBinding
 
@@ -68,13 +69,20 @@ class Group:
 
 
 def kernel_name(layer: str) -> str:
-    """Return the identifier under which a layer's call appears in the fused module."""
-    return re.sub(r"\W+", "_", layer).strip("_") or "layer"
+    """Return the identifier under which a layer's call appears in the fused module; no two layers share one.
+
+    A dot becomes two underscores; what would be mistaken for that, or is not allowed, is spelled ``Z<hex>z``.
+    """
+    escaped = re.sub(r"_(?=[_.])|(?<=[_.])_|[^\w.]|Z", lambda found: f"Z{ord(found.group()):x}z", layer)
+    return _PREFIX + escaped.replace(".", "__")
 
 
-def layer_variable(variable: str) -> str:
-    """Return the :func:`kernel_name` behind the name of a variable of the fused module."""
-    return variable.removesuffix(_RETURNED)
+def layer_of(variable: str) -> str:
+    """Return the layer behind the name of a variable of the fused module, empty if there is none."""
+    if not variable.startswith(_PREFIX):
+        return ""
+    dotted = variable.removeprefix(_PREFIX).removesuffix(_RETURNED).replace("__", ".")
+    return re.sub(r"Z([0-9a-f]+)z", lambda found: chr(int(found.group(1), 16)), dotted)
 
 
 def tensor_args(node: Expr) -> list[Expr]:

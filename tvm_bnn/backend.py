@@ -9,8 +9,9 @@ from pathlib import Path
 import tvm
 from tvm import relax
 
+from relay_passes.binarize import PART
 from relay_passes.dialect import shape_of
-from relay_passes.fuse_layers import kernel_name, layer_variable
+from relay_passes.fuse_layers import layer_of
 from relay_passes.layers import Layer
 from relay_passes.rewrite import MAIN, array_of, bindings, is_constant, op_name
 from relay_passes.schedule_kernels import CHOICE
@@ -39,21 +40,20 @@ def build_library(module: tvm.IRModule, target: Target, toolchain: Toolchain) ->
 
 def kernel_uses(module: tvm.IRModule, layers: Sequence[Layer]) -> tuple[KernelUse, ...]:
     """Return the kernel calls of a scheduled module in order; ``layer`` is empty where no layer is behind a call."""
-    names = {kernel_name(layer.name): layer.name for layer in layers}
+    names = {layer.name for layer in layers}
     return tuple(
-        KernelUse(names.get(variable, ""), str(function.name_hint), str(module[function].attrs[CHOICE]))
-        for variable, function, _ in _kernel_calls(module)
+        KernelUse(layer if layer in names else "", str(function.name_hint), str(module[function].attrs[CHOICE]))
+        for layer, function, _ in _kernel_calls(module)
     )
 
 
 def constant_bytes(module: tvm.IRModule, layers: Sequence[Layer]) -> dict[str, int]:
     """Return the bytes of all constants that each layer's kernel reads, by the layer's name."""
-    names = {kernel_name(layer.name): layer.name for layer in layers}
-    return {
-        names[variable]: sum(array_of(arg).nbytes for arg in args if is_constant(arg))
-        for variable, _, args in _kernel_calls(module)
-        if variable in names
-    }
+    sizes = dict.fromkeys((layer.name for layer in layers), 0)
+    for layer, _, operands in _kernel_calls(module):
+        if layer in sizes:
+            sizes[layer] += sum(array_of(operand).nbytes for operand in operands if is_constant(operand))
+    return sizes
 
 
 def output_specs(module: tvm.IRModule) -> tuple[TensorSpec, ...]:
@@ -66,8 +66,8 @@ def output_specs(module: tvm.IRModule) -> tuple[TensorSpec, ...]:
 
 
 def _kernel_calls(module: tvm.IRModule) -> Iterator[tuple[str, tvm.ir.GlobalVar, list[relax.Expr]]]:
-    """Yield the variable, the function and the operands of every ``call_tir`` of ``main``."""
+    """Yield the layer, the function and the operands of every ``call_tir`` of ``main``."""
     for binding in bindings(module[MAIN]):
         if op_name(binding.value) == "relax.call_tir":
             function, operands = binding.value.args[:2]
-            yield layer_variable(str(binding.var.name)), function, list(operands.fields)
+            yield layer_of(str(binding.var.name)).split(PART)[0], function, list(operands.fields)

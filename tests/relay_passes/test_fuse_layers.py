@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tvm import relax
 
 from relay_passes import dialect
-from relay_passes.fuse_layers import fuse_layers, kernel_name, layer_variable
+from relay_passes.fuse_layers import fuse_layers, kernel_name, layer_of
 from relay_passes.pack_layers import pack_layers
 from relay_passes.rewrite import op_name
 from schedules.isa import AVX512_VPOPCNTDQ
@@ -93,6 +95,12 @@ def test_fusing_changes_no_value(body, evaluate):
     np.testing.assert_allclose(evaluate(fuse_layers(before), x), evaluate(before, x), rtol=1e-6)
 
 
-def test_layers_are_found_again_by_their_names():
-    assert kernel_name("layer1.0.conv") == "layer1_0_conv"
-    assert layer_variable("layer1_0_conv_returned") == "layer1_0_conv"
+@given(st.text("ab01_.Zxz#~@-é", min_size=1))
+def test_layers_are_found_again_by_their_names(layer):
+    assert kernel_name(layer).isidentifier()
+    assert layer_of(kernel_name(layer)) == layer
+
+
+def test_names_stay_readable():
+    assert kernel_name("layer1.0.conv_a") == "layer_layer1__0__conv_a"
+    assert layer_of("lv12") == ""

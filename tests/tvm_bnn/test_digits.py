@@ -71,7 +71,9 @@ def test_between_the_bottlenecks_layers_only_bits_cross_memory(digits, tmp_path)
     (last,) = (tmp_path / "ir").glob("*_schedule_kernels.py")
     dumped = last.read_text()
     (call,) = [
-        line for line in dumped.splitlines() if "bottleneck_reduce_0 =" in line or "bottleneck_reduce_0:" in line
+        line
+        for line in dumped.splitlines()
+        if "layer_bottleneck__reduce__0 =" in line or "layer_bottleneck__reduce__0:" in line
     ]
     assert f'dtype="{native().isa.word_dtype}"' in call
     assert "float32" not in call

@@ -234,3 +234,23 @@ def test_exact_zeros_that_reach_a_sign_are_counted(tmp_path):
     ).report
     assert (report.parity.zero_signs, report.parity.signs) == (0, 40)
     assert report.parity.inputs == "positive numbers"
+
+
+class Colliding(nn.Module):
+    """Names that could be taken for each other's, for an input's or for the compiler's own."""
+
+    def __init__(self):
+        super().__init__()
+        self.x = BinaryLinear(8, 8)
+        self.x1 = BinaryLinear(8, 8)
+        self.lv = nn.Sequential(BinaryLinear(8, 8))
+        self.lv_0 = BinaryLinear(8, 8)
+
+    def forward(self, x):
+        return self.lv_0(self.lv(self.x1(torch.relu(self.x(torch.relu(x))))))
+
+
+def test_layers_of_any_name_are_found_again(tmp_path):
+    report = compiled_agrees(Colliding().eval(), torch.randn(2, 8), tmp_path)
+    assert [row.name for row in report.layers] == ["x", "x1", "lv.0", "lv_0"]
+    assert all(row.binary and row.kernel.startswith("bdense/") for row in report.layers)
