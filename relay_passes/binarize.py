@@ -21,7 +21,7 @@ from tvm import relax
 
 from relay_passes import dialect
 from relay_passes.domain_rewriter import DomainRewriter
-from relay_passes.layers import BinaryWeight, Planes, examine, is_layer, layer_name, planes_of
+from relay_passes.layers import BinaryWeight, Planes, examine, groups_of, is_layer, layer_name, planes_of
 from relay_passes.rewrite import Expr, constant, op_name, with_span
 from schedules import reference
 from schedules.window import Window
@@ -113,7 +113,7 @@ class _Binarize(DomainRewriter):
     def _dot(self, node: relax.Call, signs: relax.Var, weight: Signs, planes: Planes) -> relax.Call:
         if op_name(node) == "relax.matmul":
             return dialect.dense(signs, constant(weight))
-        return dialect.conv2d(signs, constant(weight), window_of_nhwc(node), _groups(node), _pad_sign(planes))
+        return dialect.conv2d(signs, constant(weight), window_of_nhwc(node), groups_of(node), _pad_sign(planes))
 
     def _of_ones(self, node: relax.Call, weight: Signs, planes: Planes, scale: Signs) -> Expr:
         """Return ``offset * scale`` times what the layer would make of ones, with padding as the planes see it."""
@@ -125,16 +125,12 @@ class _Binarize(DomainRewriter):
             return constant(weight.sum(axis=(1, 2, 3)) * factor)
         _, height, width, channels = dialect.shape_of(node.args[0])
         ones = np.ones((1, height, width, channels), np.float32)
-        return constant(reference.conv2d(ones, weight, window, _groups(node)).astype(np.float32) * factor)
+        return constant(reference.conv2d(ones, weight, window, groups_of(node)).astype(np.float32) * factor)
 
 
 def _pad_sign(planes: Planes) -> int:
     """Return what padding with zeros is to the planes: their low value, or none of theirs."""
     return -1 if planes.offset and planes.offset == planes.scale else 0
-
-
-def _groups(node: relax.Call) -> int:
-    return 1 if op_name(node) == "relax.matmul" else int(node.attrs.groups)
 
 
 def window_of_nhwc(node: relax.Call) -> Window:

@@ -179,7 +179,7 @@ def examine(node: relax.Call, activations: Domain, second: Domain = None) -> Lay
             )
     else:
         verdict = binary_weight(weight)
-        if not isinstance(verdict, str) and verdict.offset.any() and _groups(node) > 1:
+        if not isinstance(verdict, str) and verdict.offset.any() and groups_of(node) > 1:
             verdict = "its weights take two values with an offset, which grouped layers have no kernel for"
     return Layer(
         layer_name(node),
@@ -192,7 +192,8 @@ def examine(node: relax.Call, activations: Domain, second: Domain = None) -> Lay
     )
 
 
-def _groups(node: relax.Call) -> int:
+def groups_of(node: relax.Call) -> int:
+    """Return how many groups a layer's channels fall into; a matrix product has one."""
     return 1 if op_name(node) == "relax.matmul" else int(node.attrs.groups)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -54,11 +53,7 @@ Observer = Callable[[Applied], None]
 
 
 def _pass(function: Callable[..., Module], *options: object) -> Pass:
-    return Pass(function.__name__, functools.partial(_with_options, function, options))
-
-
-def _with_options(function: Callable[..., Module], options: tuple[object, ...], module: Module) -> Module:
-    return function(module, *options)
+    return Pass(function.__name__, lambda module: function(module, *options))
 
 
 def simplify() -> list[Pass]:

@@ -19,19 +19,19 @@ from rpc.runtime_libraries import cache_folder, cached, include_folder, runtime_
 from rpc.tensor_file import Array, decode, encode
 from schedules import host
 from schedules.errors import UserError
-from schedules.link import compile_program
+from schedules.link import compile_program, link_triple
 
 _SOURCE = Path(__file__).parent / "board" / "run_model.c"
 _RUNNER = "run_model"
+#: Machines that need no emulator to run what is for themselves.
+_NATIVE = ("x86_64", "aarch64")
 _SYSROOTS = {"aarch64": Path("/usr/aarch64-linux-gnu")}
 _PACKAGES = {"aarch64": "qemu-user and libstdc++6-arm64-cross"}
-#: The oldest glibc that TVM's wheels run with.
-_TRIPLES = {"aarch64": "aarch64-linux-gnu.2.27", "x86_64": "x86_64-linux-gnu.2.28"}
 
 
 def unavailable(machine: str) -> str | None:
     """Return None if artifacts for a machine can be executed here, else one line that says what is missing."""
-    if machine == host.machine() and machine in _TRIPLES:
+    if machine == host.machine() and machine in _NATIVE:
         return None
     if machine not in _SYSROOTS:
         return f"there is no emulated {machine} board, so the artifact is not executed here"
@@ -119,7 +119,7 @@ def _runner(machine: str) -> Path:
         for library in libraries.iterdir():
             shutil.copy(library, folder / library.name)
         linked = sorted(folder.glob("*.so"))
-        compile_program([_SOURCE], folder / _RUNNER, _TRIPLES[machine], [include_folder()], linked)
+        compile_program([_SOURCE], folder / _RUNNER, link_triple(machine), [include_folder()], linked)
 
     return cached(cache_folder() / "runner" / f"{machine}-{key}", build) / _RUNNER
 

@@ -15,6 +15,18 @@ from schedules.errors import UserError
 
 Toolchain = Literal["zig", "system"]
 
+#: The oldest glibc that TVM's own runtime libraries run with: what we link need not be choosier.
+_TRIPLES = {
+    "x86_64": "x86_64-linux-gnu.2.28",
+    "aarch64": "aarch64-linux-gnu.2.27",
+    "armv7l": "arm-linux-gnueabihf.2.27",
+}
+
+
+def link_triple(machine: str) -> str:
+    """Return the triple, glibc included, that libraries and programs for a machine are linked for."""
+    return _TRIPLES.get(machine, f"{machine}-linux-gnu.2.28")
+
 
 def linker(triple: str, toolchain: Toolchain = "zig") -> Callable[..., None]:
     """Return an ``fcompile`` for TVM's ``export_library``.

@@ -9,9 +9,8 @@ from typing import Any
 from schedules import host
 from schedules.errors import UserError
 from schedules.isa import AVX2, AVX512_VPOPCNTDQ, NEON, PORTABLE, Isa
+from schedules.link import link_triple
 
-#: glibc that linked libraries ask for at most: TVM's own runtime needs 2.27 on ARM, 2.28 on x86.
-_GLIBC = {"x86_64": "2.28", "aarch64": "2.27"}
 _EMULATED_CPUS = frozenset({"cortex-a35", "cortex-a53", "cortex-a57", "cortex-a72", "cortex-a76", "neoverse-n1"})
 _ANDROID_OF = "a phone's cores; run it under Linux, e.g. in Termux with glibc"
 
@@ -43,9 +42,7 @@ class Target:
     @property
     def link_triple(self) -> str:
         """The triple that Zig's linker takes, with the oldest glibc that will do."""
-        if self.machine == "armv7l":
-            return "arm-linux-gnueabihf.2.27"
-        return f"{self.machine}-linux-gnu.{_GLIBC.get(self.machine, '2.28')}"
+        return link_triple(self.machine)
 
     @property
     def runs_here(self) -> bool:
