@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 import torch
-from torch.export import ExportedProgram
 
 import tvm_bnn
 from relay_passes import pipeline
@@ -21,9 +20,9 @@ from relay_passes.layers import Layer, layers_of
 from schedules.errors import UserError
 from schedules.link import Toolchain
 from schedules.target import Target, find_target
-from tvm_bnn import artifact, backend, front_end, verification
+from tvm_bnn import artifact, backend, verification
 from tvm_bnn.console import stage
-from tvm_bnn.export import export_module
+from tvm_bnn.front_ends.opening import open_model
 from tvm_bnn.report import Report, Stage, layer_rows
 from tvm_bnn.verification import Samples
 
@@ -38,15 +37,6 @@ class Compiled:
 
     path: Path
     report: Report
-
-
-@dataclasses.dataclass(frozen=True)
-class _Source:
-    """The model as it came: ``sha256`` is empty for a module in memory."""
-
-    program: ExportedProgram
-    name: str
-    sha256: str
 
 
 @dataclasses.dataclass
@@ -103,8 +93,8 @@ def compile_model(
     """
     goal = target if isinstance(target, Target) else find_target(target)
     clock = _Clock()
-    source = clock.run("reading the model", lambda: _source(model, example_inputs))
-    imported = clock.run("importing", lambda: front_end.import_program(source.program))
+    source = clock.run("reading the model", lambda: open_model(model, example_inputs))
+    imported = clock.run("importing", source.read)
     observe = ir_dumper(dump_ir)
     simplified = clock.run("simplifying", lambda: pipeline.run(imported.module, pipeline.simplify(), observe))
     layers = layers_of(simplified)
@@ -136,7 +126,9 @@ def compile_model(
     )
     checked = verification.NOT_ASKED
     if verify:
-        checked = clock.run("verifying", lambda: verification.verify(source.program, manifest, library, goal, samples))
+        checked = clock.run(
+            "verifying", lambda: verification.verify(source.reference(), manifest, library, goal, samples)
+        )
     path = Path(output) if output is not None else Path(f"{source.name}.{goal.name}.so")
     size = artifact.write_artifact(path, library, manifest)
     report = Report(
@@ -162,16 +154,6 @@ def compile_model(
         path.with_suffix(".report.json"), msgspec.json.format(msgspec.json.encode(report), indent=2)
     )
     return Compiled(path, report)
-
-
-def _source(model: str | os.PathLike[str] | torch.nn.Module, example_inputs: Sequence[torch.Tensor]) -> _Source:
-    if isinstance(model, torch.nn.Module):
-        if not example_inputs:
-            raise UserError(f"model {type(model).__name__}: pass example_inputs, tensors of the shapes to compile for")
-        return _Source(export_module(model, example_inputs), type(model).__name__, "")
-    path = Path(model)
-    program = front_end.read_program(path)
-    return _Source(program, path.stem, artifact.sha256(path.read_bytes()))
 
 
 def refuse_without_binary_layers(model: str, layers: Sequence[Layer]) -> None:

@@ -148,7 +148,7 @@ def _parity_rows(report: Report) -> list[tuple[str, str]]:
         (
             "parity",
             f"{parity.agreeing} of {parity.samples} samples ({parity.inputs}) within {parity.tolerance:.2g} of "
-            f"PyTorch, max |Δ| {parity.max_difference:.2g}, executed {parity.executed}"
+            f"{parity.framework}, max |Δ| {parity.max_difference:.2g}, executed {parity.executed}"
             + ("" if parity.argmax_agreement is None else f"; same prediction for {parity.argmax_agreement:.2%}"),
         )
     ]
@@ -168,7 +168,7 @@ def _latency_rows(report: Report) -> list[tuple[str, str]]:
     return [
         (
             "latency",
-            f"{time_text(latency.compiled)} against PyTorch float {time_text(latency.pytorch)}: {latency.speedup:.3g}x;"
+            f"{time_text(latency.compiled)} against {latency.framework} float {time_text(latency.reference)}: {latency.speedup:.3g}x;"
             f" batch {latency.batch}, {latency.threads} thread, {latency.cpu}",
         )
     ]

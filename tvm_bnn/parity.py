@@ -30,6 +30,8 @@ class Parity(msgspec.Struct, frozen=True):
 
     Parameters
     ----------
+    framework
+        What was compared with.
     samples
         Compared.
     inputs
@@ -48,6 +50,7 @@ class Parity(msgspec.Struct, frozen=True):
         Exact zeros that reached an activation's sign, of how many values. They count as +1.
     """
 
+    framework: str
     samples: int
     inputs: str
     executed: str
@@ -71,6 +74,7 @@ def compare(
     expected: Sequence[Sequence[Array]],
     yardstick: Sequence[Sequence[Array]] | None,
     zero_signs: tuple[int, int],
+    framework: str,
     inputs: str,
     executed: str,
 ) -> Parity:
@@ -83,6 +87,7 @@ def compare(
     classifies = first[0].ndim == _MATRIX and first[0].shape[1] > 1
     same = [(a[0].argmax(1) == b[0].argmax(1)) for a, b in zip(outputs, expected, strict=True)] if classifies else []
     return Parity(
+        framework=framework,
         samples=len(ours),
         inputs=inputs,
         executed=executed,

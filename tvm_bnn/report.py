@@ -56,18 +56,19 @@ class Stage(msgspec.Struct, frozen=True):
 
 
 class Latency(msgspec.Struct, frozen=True):
-    """One call on this machine, compiled and in float PyTorch, one thread each, measured in turns."""
+    """One call on this machine, compiled and in float in ``framework``, one thread each, measured in turns."""
 
     cpu: str
     threads: int
     batch: int
     compiled: Samples
-    pytorch: Samples
+    framework: str
+    reference: Samples
 
     @property
     def speedup(self) -> float:
-        """PyTorch's median time over the compiled model's."""
-        return self.pytorch.median_ns / self.compiled.median_ns
+        """The reference's median time over the compiled model's."""
+        return self.reference.median_ns / self.compiled.median_ns
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Run what was compiled, natively or under emulation, and hold it against PyTorch: answers first, then speed."""
+"""Run what was compiled, natively or under emulation, and hold it against the framework it came from: answers first, then speed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch.export import ExportedProgram
 
 from rpc import emulation
 from rpc.measurement import measure
@@ -20,8 +18,8 @@ from schedules import host
 from schedules.errors import UserError
 from schedules.target import Target
 from tvm_bnn.artifact import Manifest, TensorSpec
+from tvm_bnn.front_ends.source import Reference
 from tvm_bnn.parity import Parity, compare
-from tvm_bnn.reference import Reference
 from tvm_bnn.report import Latency
 from tvm_bnn.runtime import Model
 
@@ -64,14 +62,14 @@ NOT_ASKED = Checked(None, "not asked for (--no-verify)", None, None, "not asked 
 
 
 def verify(
-    program: ExportedProgram, manifest: Manifest, library: bytes, target: Target, samples: Samples | None
+    reference: Reference, manifest: Manifest, library: bytes, target: Target, samples: Samples | None
 ) -> Checked:
-    """Compare a compiled library with the program it came from, and time both if it runs on this machine.
+    """Compare a compiled library with the model it came from, and time both if it runs on this machine.
 
     Parameters
     ----------
-    program
-        As exported, untouched by our passes.
+    reference
+        Runs the model as it was given.
     manifest, library
         The artifact's parts.
     target
@@ -84,11 +82,12 @@ def verify(
     UserError
         If the samples do not fit the model, or the outputs disagree.
     """
-    batches = _random_batches(manifest.inputs, program) if samples is None else _batches(manifest.inputs, samples)
+    batches = (
+        _random_batches(manifest.inputs, reference.examples) if samples is None else _batches(manifest.inputs, samples)
+    )
     missing = None if target.runs_here else emulation.prepare(target.machine)
     if missing is not None:
         return Checked(None, missing, None, None, _needs_board(target))
-    reference = Reference(program)
     expected = [reference.run(batch) for batch in batches]
     with _library_file(library) as path:
         if target.runs_here:
@@ -101,10 +100,11 @@ def verify(
             expected,
             reference.run_double(batches),
             reference.zero_signs,
+            reference.name,
             samples.source if samples is not None else f"random, seed {SEED}",
             "natively" if target.runs_here else "under emulation",
         )
-        _refuse_disagreement(parity)
+        _refuse_disagreement(parity, reference.name)
         latency = _latency(model, reference, batches[0], manifest) if target.runs_here else None
     return Checked(
         parity, "", _accuracy(outputs, samples), latency, "" if latency is not None else _needs_board(target)
@@ -123,19 +123,19 @@ def _library_file(library: bytes) -> Iterator[Path]:
         yield path
 
 
-def _random_batches(specs: Sequence[TensorSpec], program: ExportedProgram) -> list[list[Array]]:
-    """Draw standard normal numbers; for integers, shuffle those that the model was exported with."""
+def _random_batches(specs: Sequence[TensorSpec], examples: Sequence[Array] | None) -> list[list[Array]]:
+    """Draw standard normal numbers; for integers, shuffle those that the model came with."""
     generator = np.random.default_rng(SEED)
-    examples = [None] * len(specs) if program.example_inputs is None else [*program.example_inputs[0]]
 
-    def draw(spec: TensorSpec, example: torch.Tensor | None) -> Array:
+    def draw(spec: TensorSpec, example: Array | None) -> Array:
         if spec.dtype == "float32":
             return generator.standard_normal(spec.shape, np.float32)
         if example is None:
             raise UserError(f"input '{spec.name}' is {spec.dtype}: its range is not known, so name inputs to verify on")
-        return generator.permutation(example.numpy().ravel()).reshape(spec.shape)
+        return generator.permutation(example.ravel()).reshape(spec.shape)
 
-    return [[draw(*pair) for pair in zip(specs, examples, strict=True)] for _ in range(RANDOM_BATCHES)]
+    known: Sequence[Array | None] = examples if examples is not None else [None] * len(specs)
+    return [[draw(*pair) for pair in zip(specs, known, strict=True)] for _ in range(RANDOM_BATCHES)]
 
 
 def _batches(specs: Sequence[TensorSpec], samples: Samples) -> list[list[Array]]:
@@ -161,10 +161,10 @@ def _batches(specs: Sequence[TensorSpec], samples: Samples) -> list[list[Array]]
     return [[np.ascontiguousarray(part[index]) for part in cut] for index in range(count)]
 
 
-def _refuse_disagreement(parity: Parity) -> None:
+def _refuse_disagreement(parity: Parity, reference: str) -> None:
     if not parity.passed:
         raise UserError(
-            f"parity: only {parity.agreeing} of {parity.samples} samples agree with PyTorch within "
+            f"parity: only {parity.agreeing} of {parity.samples} samples agree with {reference} within "
             f"{parity.tolerance:.2g} (max |Δ| {parity.max_difference:.3g}); no artifact written; "
             "--no-verify writes it all the same"
         )
@@ -178,13 +178,9 @@ def _accuracy(outputs: Sequence[Sequence[Array]], samples: Samples | None) -> fl
 
 
 def _latency(model: Model, reference: Reference, batch: list[Array], manifest: Manifest) -> Latency:
-    """Time the compiled model and PyTorch in turns, with one thread each."""
-    tensors = [torch.from_numpy(value) for value in batch]
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.no_grad():
-            times = measure({"compiled": model.bind(batch), "pytorch": lambda: reference.module(*tensors)})
-    finally:
-        torch.set_num_threads(threads)
-    return Latency(host.cpu_model(), 1, manifest.inputs[0].shape[0], times["compiled"], times["pytorch"])
+    """Time the compiled model and its reference in turns, with one thread each."""
+    with reference.bound(batch) as original:
+        times = measure({"compiled": model.bind(batch), "reference": original})
+    return Latency(
+        host.cpu_model(), 1, manifest.inputs[0].shape[0], times["compiled"], reference.name, times["reference"]
+    )

@@ -12,7 +12,7 @@ from rpc import emulation
 from schedules.target import TARGETS, native
 from tvm_bnn.compile import ZOO
 from tvm_bnn.compiler import compile_model
-from tvm_bnn.front_end import read_program
+from tvm_bnn.front_ends.torch_program import read_program
 from tvm_bnn.report import Report
 from tvm_bnn.sample_files import digits_samples
 
@@ -98,7 +98,7 @@ def test_the_report_lies_beside_the_artifact(digits):
 
 def test_the_report_measures_both_sides_in_turns(digits):
     latency = digits.report.latency
-    assert len(latency.compiled.samples_ns) == len(latency.pytorch.samples_ns) == 50
+    assert len(latency.compiled.samples_ns) == len(latency.reference.samples_ns) == 50
     assert latency.threads == 1
 
 

@@ -12,7 +12,7 @@ EXPECTED = batches(*([[1.0, 10.0]] * 200))
 
 
 def verdict(outputs, yardstick=None):
-    return compare(outputs, EXPECTED, yardstick, (0, 0), "numbers", "natively")
+    return compare(outputs, EXPECTED, yardstick, (0, 0), "PyTorch", "numbers", "natively")
 
 
 def test_rounding_is_tolerated_relative_to_the_largest_output():
@@ -48,6 +48,6 @@ def test_nan_never_agrees():
 
 def test_outputs_that_are_no_classes_have_no_predictions():
     images = [[np.zeros((2, 3, 4, 4), np.float32)]]
-    parity = compare(images, images, None, (0, 0), "images", "natively")
+    parity = compare(images, images, None, (0, 0), "PyTorch", "images", "natively")
     assert parity.argmax_agreement is None
     assert parity.samples == 2

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def _signs_of_activations(graph_module: GraphModule) -> set[Node]:
     return {node for node in live if str(node.target).startswith(("aten.sign.", "aten.sgn."))}
 
 
-class Reference:
+class TorchReference:
     """The model in PyTorch, in float32 and, as a yardstick for rounding, in float64."""
 
     def __init__(self, program: ExportedProgram) -> None:
@@ -56,6 +57,30 @@ class Reference:
             warnings.simplefilter("ignore")
             self.module = program.module()
         self._counter = SignCounter(self.module)
+        self._program = program
+
+    @property
+    def name(self) -> str:
+        """The framework."""
+        return "PyTorch"
+
+    @property
+    def examples(self) -> list[Array] | None:
+        """The inputs that the program was exported with."""
+        stored = self._program.example_inputs
+        return None if stored is None else [tensor.numpy() for tensor in stored[0]]
+
+    @contextmanager
+    def bound(self, inputs: Sequence[Array]) -> Iterator[Callable[[], object]]:
+        """Lend a function without arguments that runs one batch in eager float32 on one thread."""
+        tensors = [torch.from_numpy(value) for value in inputs]
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.no_grad():
+                yield lambda: self.module(*tensors)
+        finally:
+            torch.set_num_threads(threads)
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Return the outputs for one batch, as float32 PyTorch computes them."""

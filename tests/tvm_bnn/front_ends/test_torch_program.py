@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from schedules.errors import UserError
-from tvm_bnn import front_end
+from tvm_bnn.front_ends import torch_program
 from tvm_bnn.compiler import compile_model
-from tvm_bnn.export import export_module
+from tvm_bnn.front_ends.export import export_module
 
 
 def complaint_of(function, *arguments, **options):
@@ -148,7 +148,7 @@ class Branching(nn.Module):
 def test_a_module_that_branches_on_its_data():
     text = complaint_of(compile_model, Branching(), (torch.tensor([1.0, 2.0, 3.0]),))
     assert "Branching branches on its data at" in text
-    assert "test_front_end.py:" in text
+    assert "test_torch_program.py:" in text
 
 
 class Conditional(nn.Module):
@@ -217,7 +217,7 @@ def test_constants_are_folded_by_pytorch_itself():
     module = Standardized(8, 4, bias=False).eval()
     weights = module.weight.detach().clone()
     program = export_module(module, (torch.randn(1, 8),))
-    imported = front_end.import_program(program)
+    imported = torch_program.import_program(program)
     script = imported.module.script()
     assert "std" not in script
     assert "R.variance" not in script

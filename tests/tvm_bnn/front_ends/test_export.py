@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from schedules.errors import UserError
-from tvm_bnn.export import export_module
-from tvm_bnn.importable import make_importable
+from tvm_bnn.front_ends.export import export_module
+from tvm_bnn.front_ends.importable import make_importable
 
 
 class WritesData(nn.Linear):

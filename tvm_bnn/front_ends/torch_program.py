@@ -1,8 +1,7 @@
-"""From what users bring, a ``.pt2`` file or an ``nn.Module``, to a float Relax module."""
+"""From an exported PyTorch program to a float Relax module."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import warnings
 import zipfile
@@ -18,33 +17,13 @@ from tvm.relax.frontend.torch import from_exported_program
 from relay_passes.layers import is_layer
 from relay_passes.rewrite import MAIN, bindings
 from schedules.errors import UserError
-from tvm_bnn.constant_subgraphs import fold_constant_subgraphs
-from tvm_bnn.export import first_line
-from tvm_bnn.importable import make_importable
+from tvm_bnn.front_ends.constant_subgraphs import fold_constant_subgraphs
+from tvm_bnn.front_ends.export import first_line
+from tvm_bnn.front_ends.importable import make_importable
+from tvm_bnn.front_ends.source import Imported
 
 _DTYPES = {torch.float32: "float32", torch.int64: "int64", torch.int32: "int32", torch.bool: "bool"}
 _LAYER_OPERATORS = re.compile(r"^(convolution|conv\d|linear|addmm|mm|bmm|matmul|baddbmm)")
-
-
-@dataclasses.dataclass(frozen=True)
-class Imported:
-    """A model that TVM has read.
-
-    Parameters
-    ----------
-    module
-        Float Relax; every layer's call carries the layer's name in its span.
-    input_names, input_shapes, input_dtypes
-        Of the model's inputs, in order.
-    float_bytes
-        Of all parameters and buffers.
-    """
-
-    module: tvm.IRModule
-    input_names: tuple[str, ...]
-    input_shapes: tuple[tuple[int, ...], ...]
-    input_dtypes: tuple[str, ...]
-    float_bytes: int
 
 
 def read_program(path: Path) -> ExportedProgram:
