@@ -168,7 +168,7 @@ def _latency_rows(report: Report) -> list[tuple[str, str]]:
     return [
         (
             "latency",
-            f"{time_text(latency.compiled)} against {latency.framework} float {time_text(latency.reference)}: {latency.speedup:.3g}x;"
-            f" batch {latency.batch}, {latency.threads} thread, {latency.cpu}",
+            f"{time_text(latency.compiled)} against {latency.framework} float {time_text(latency.reference)}: "
+            f"{latency.speedup:.3g}x; batch {latency.batch}, {latency.threads} thread, {latency.cpu}",
         )
     ]

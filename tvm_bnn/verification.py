@@ -1,4 +1,4 @@
-"""Run what was compiled, natively or under emulation, and hold it against the framework it came from: answers first, then speed."""
+"""Run what was compiled, natively or under emulation, against its reference: answers first, then speed."""
 
 from __future__ import annotations
 

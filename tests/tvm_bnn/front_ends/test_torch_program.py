@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from schedules.errors import UserError
-from tvm_bnn.front_ends import torch_program
 from tvm_bnn.compiler import compile_model
+from tvm_bnn.front_ends import torch_program
 from tvm_bnn.front_ends.export import export_module
 
 
