@@ -113,7 +113,7 @@ def _layer_table(layers: Sequence[LayerRow]) -> Table:
             layer.name,
             layer.kind,
             "x".join(map(str, layer.weight_shape)) or "-",
-            "[green]bits[/]" if layer.binary else "[yellow]float[/]",
+            _runs_in(layer),
             layer.kernel or "-",
             count_text(layer.macs),
             bytes_text(layer.bytes_before),
@@ -123,14 +123,21 @@ def _layer_table(layers: Sequence[LayerRow]) -> Table:
     return table
 
 
+def _runs_in(layer: LayerRow) -> str:
+    if not layer.runs_on_bits:
+        return "[yellow]float[/]"
+    inputs, weights = layer.bit_planes
+    return "[green]bits[/]" + (f" {inputs}x{weights}" if (inputs, weights) != (1, 1) else "")
+
+
 def _size_rows(report: Report) -> list[tuple[str, str]]:
-    binary = sum(layer.binary for layer in report.layers)
+    on_bits = sum(layer.runs_on_bits for layer in report.layers)
     share = report.binary_macs / report.macs if report.macs else 0.0
     constants = sum(layer.bytes_after for layer in report.layers)
     weights = sum(layer.bytes_before for layer in report.layers)
     return [
         ("model", f"{report.model} for {report.target} ({report.machine}, {report.isa})"),
-        ("binary", f"{binary} of {len(report.layers)} layers, {share:.1%} of {count_text(report.macs)}MACs"),
+        ("on bits", f"{on_bits} of {len(report.layers)} layers, {share:.1%} of {count_text(report.macs)}MACs"),
         ("weights", f"{bytes_text(weights)} float → {bytes_text(constants)} with all constants of the kernels"),
         (
             "size",

@@ -24,8 +24,11 @@ class LayerRow(msgspec.Struct, frozen=True):
     ----------
     name, kind, weight_shape
         As in the PyTorch model; output channels first, channels last.
+    bit_planes
+        How many sign tensors its input and its weight (or second operand) are the sums of, as it runs; zeros if it
+        runs in float.
     binary
-        Whether it runs on bits.
+        Whether it runs on bits and both operands are signs, up to scale and offset.
     reason
         Why it stayed float; empty if it is binary.
     kernel
@@ -40,12 +43,18 @@ class LayerRow(msgspec.Struct, frozen=True):
     name: str
     kind: str
     weight_shape: tuple[int, ...]
+    bit_planes: tuple[int, int]
     binary: bool
     reason: str
     kernel: str
     macs: int
     bytes_before: int
     bytes_after: int
+
+    @property
+    def runs_on_bits(self) -> bool:
+        """Whether its products are popcounts."""
+        return self.bit_planes != (0, 0)
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -98,7 +107,7 @@ class Report(msgspec.Struct, frozen=True):
     @property
     def binary_macs(self) -> int:
         """Multiply-accumulates that run on bits."""
-        return sum(layer.macs for layer in self.layers if layer.binary)
+        return sum(layer.macs for layer in self.layers if layer.runs_on_bits)
 
     @property
     def macs(self) -> int:
@@ -131,7 +140,8 @@ def layer_rows(
             name=layer.name,
             kind=layer.kind,
             weight_shape=layer.weight_shape,
-            binary=layer.float_reason is None,
+            bit_planes=layer.bit_planes,
+            binary=layer.is_binary,
             reason=layer.float_reason or "",
             kernel=choices.get(layer.name, ""),
             macs=layer.macs,
@@ -141,9 +151,9 @@ def layer_rows(
         for layer in layers
     )
     for row in rows:
-        if row.binary and not row.kernel.startswith("b"):
+        if row.runs_on_bits and not row.kernel.startswith("b"):
             raise RuntimeError(
-                f"layer '{row.name}' counts as binary, but runs in {row.kernel or 'no kernel of its own'}"
+                f"layer '{row.name}' counts as running on bits, but runs in {row.kernel or 'no kernel of its own'}"
             )
     return tuple(_merged(list(phases)) for _, phases in itertools.groupby(rows, lambda row: row.name.split(PHASE)[0]))
 
