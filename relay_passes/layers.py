@@ -91,6 +91,11 @@ class Layer:
         return self.planes.is_sign and len(self.weight) == 1
 
     @property
+    def stores_bits(self) -> bool:
+        """Whether it runs in float with a weight of two values per output channel, which a bit each can stand for."""
+        return self.float_reason is not None and isinstance(self.weight, WeightPlanes) and len(self.weight) == 1
+
+    @property
     def float_reason(self) -> str | None:
         """Why the layer stays float; None if it runs on bits."""
         if self.planes is None:

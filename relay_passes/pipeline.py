@@ -22,6 +22,7 @@ from relay_passes.hoist_input_scale import hoist_input_scale
 from relay_passes.lower import lower
 from relay_passes.pack_layers import pack_layers
 from relay_passes.schedule_kernels import schedule_kernels
+from relay_passes.settle_sign_zero import SignZero, settle_sign_zero
 from relay_passes.slice_conv3d import slice_conv3d
 from relay_passes.split_transposed_conv2d import split_transposed_conv2d
 from relay_passes.to_nhwc import to_nhwc
@@ -56,7 +57,7 @@ def _pass(function: Callable[..., Module], *options: object) -> Pass:
     return Pass(function.__name__, lambda module: function(module, *options))
 
 
-def simplify() -> list[Pass]:
+def simplify(sign_zero: SignZero = "exact") -> list[Pass]:
     """Float graph to channels-last float graph, in which layers can be examined."""
     return [
         _pass(fold_constants),
@@ -69,6 +70,7 @@ def simplify() -> list[Pass]:
         _pass(split_transposed_conv2d),
         _pass(to_nhwc),
         _pass(fold_constants),
+        _pass(settle_sign_zero, sign_zero),
     ]
 
 

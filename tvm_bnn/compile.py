@@ -29,6 +29,9 @@ class Options:
     """Artifact to write; by default <model>.<target>.so here. The report goes beside it, as .report.json."""
     inputs: Path | None = None
     """Real inputs to verify on: .npy, or .npz with one array for each input, in order, and perhaps 'labels'."""
+    sign_zero: Literal["exact", "plus", "minus"] = "exact"
+    """Sign of an exact zero: 0 as in the model, at the cost of a second bit plane where zeros are to be expected, or
+    always +1 or -1, which is faster and another model where zeros occur; the report counts them."""
     verify: bool = True
     """Compare with PyTorch, and measure both where the target is this machine."""
     linker: Literal["zig", "system"] = "zig"
@@ -72,6 +75,7 @@ def _compile(options: Options) -> int:
         target=options.target,
         output=options.output,
         samples=_samples(options),
+        sign_zero=options.sign_zero,
         verify=options.verify,
         toolchain=options.linker,
         dump_ir=options.dump_ir,

@@ -125,7 +125,7 @@ def _layer_table(layers: Sequence[LayerRow]) -> Table:
 
 def _runs_in(layer: LayerRow) -> str:
     if not layer.runs_on_bits:
-        return "[yellow]float[/]"
+        return "[yellow]float[/]" + (", weight bits" if layer.stores_bits else "")
     inputs, weights = layer.bit_planes
     return "[green]bits[/]" + (f" {inputs}x{weights}" if (inputs, weights) != (1, 1) else "")
 
@@ -163,9 +163,20 @@ def _parity_rows(report: Report) -> list[tuple[str, str]]:
         rows.append(("accuracy", f"{report.accuracy:.2%} of the {parity.samples} samples, by the compiled model"))
     if parity.signs:
         rows.append(
-            ("sign(0)", f"{parity.zero_signs} of {parity.signs} activations' signs were of an exact zero (→ +1)")
+            (
+                "sign(0)",
+                f"{parity.zero_signs} of {parity.signs} activations' signs were of an exact zero; "
+                + _SIGN_OF_ZERO[report.sign_zero],
+            )
         )
     return rows
+
+
+_SIGN_OF_ZERO = {
+    "exact": "0 where the model makes zeros (a second bit plane), +1 where none are to be expected",
+    "plus": "taken for +1, by PyTorch as well",
+    "minus": "taken for -1, by PyTorch as well",
+}
 
 
 def _latency_rows(report: Report) -> list[tuple[str, str]]:

@@ -29,8 +29,10 @@ class LayerRow(msgspec.Struct, frozen=True):
         runs in float.
     binary
         Whether it runs on bits and both operands are signs, up to scale and offset.
+    stores_bits
+        Whether it runs in float, but its weights are stored as bits.
     reason
-        Why it stayed float; empty if it is binary.
+        Why it stayed float; empty if it runs on bits.
     kernel
         Kernel, instruction set and register tile.
     macs
@@ -45,6 +47,7 @@ class LayerRow(msgspec.Struct, frozen=True):
     weight_shape: tuple[int, ...]
     bit_planes: tuple[int, int]
     binary: bool
+    stores_bits: bool
     reason: str
     kernel: str
     macs: int
@@ -93,6 +96,7 @@ class Report(msgspec.Struct, frozen=True):
     machine: str
     layers: tuple[LayerRow, ...]
     kernels: tuple[KernelUse, ...]
+    sign_zero: str
     float_bytes: int
     library_bytes: int
     artifact_bytes: int
@@ -142,6 +146,7 @@ def layer_rows(
             weight_shape=layer.weight_shape,
             bit_planes=layer.bit_planes,
             binary=layer.is_binary,
+            stores_bits=layer.stores_bits,
             reason=layer.float_reason or "",
             kernel=choices.get(layer.name, ""),
             macs=layer.macs,

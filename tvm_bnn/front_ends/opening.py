@@ -42,4 +42,4 @@ def open_model(model: str | os.PathLike[str] | torch.nn.Module, example_inputs: 
 
 
 def _of_program(program: ExportedProgram, name: str, sha256: str) -> Source:
-    return Source(name, sha256, lambda: import_program(program), lambda: TorchReference(program))
+    return Source(name, sha256, lambda: import_program(program), lambda sign_zero: TorchReference(program, sign_zero))

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import tvm
 
+from relay_passes.settle_sign_zero import SignZero
+
 Array = npt.NDArray[Any]
 
 
@@ -73,13 +75,13 @@ class Source:
     read
         Translates it to Relax.
     reference
-        Makes it run as it was given, before any rewriting of ours.
+        Makes it run as it was given, before any rewriting of ours; only the sign of zero may be settled.
     """
 
     name: str
     sha256: str
     read: Callable[[], Imported]
-    reference: Callable[[], Reference]
+    reference: Callable[[SignZero], Reference]
 
 
 def sign_zeros(signs: npt.NDArray[np.generic]) -> tuple[int, int]:
