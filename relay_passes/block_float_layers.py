@@ -34,29 +34,38 @@ class _Block(Rewriter):
         self._lanes = isa.float_lanes
 
     def call(self, node: relax.Call) -> Expr:
-        if op_name(node) not in {"relax.nn.conv2d", "relax.matmul"}:
+        weight = _weight_to_block(node)
+        if weight is None:
             return node
-        weight = weight_of(node)
-        if weight is None or weight.dtype != "float32" or dialect.dtype_of(node.args[0]) != "float32":
-            return node
-        is_matrix = op_name(node) == "relax.matmul"
-        if is_matrix and weight.ndim != _MATRIX_RANK:
-            return node
-        if not is_matrix and (int(node.attrs.groups) != 1 or str(node.attrs.data_layout) != "NHWC"):
-            return node
-        found = two_values(weight)
-        window = [] if is_matrix else [window_of_nhwc(node)]
-        if found is None:
-            make = dialect.blocked_dense if is_matrix else dialect.blocked_conv2d
-            return make(node.args[0], constant(block_channels(weight, self._lanes)), *window, len(weight))
-        make = dialect.two_valued_dense if is_matrix else dialect.two_valued_conv2d
-        return make(node.args[0], *self._stored_as_bits(*found), *window, len(weight))
+        is_matrix = weight.ndim == _MATRIX_RANK
+        x, channels, found = node.args[0], len(weight), two_values(weight)
+        if found is not None:
+            stored = self._stored_as_bits(*found)
+            if is_matrix:
+                return dialect.two_valued_dense(x, *stored, channels)
+            return dialect.two_valued_conv2d(x, *stored, window_of_nhwc(node), channels)
+        blocked = constant(block_channels(weight, self._lanes))
+        if is_matrix:
+            return dialect.blocked_dense(x, blocked, channels)
+        return dialect.blocked_conv2d(x, blocked, window_of_nhwc(node), channels)
 
     def _stored_as_bits(self, is_high: Array, values: Array) -> tuple[Expr, Expr]:
         """Return blocked weights as bits, a lane each, and the two values of every channel, missing ones included."""
         bits = np.packbits(block_channels(is_high, self._lanes), axis=-1, bitorder="little")
         words = np.ascontiguousarray(bits).view(f"<u{bits.shape[-1]}")[..., 0]
         return constant(words), constant(np.pad(values, ((0, 0), (0, -len(is_high) % self._lanes))))
+
+
+def _weight_to_block(node: relax.Call) -> Array | None:
+    """Return a float layer's weight, None where the kernels have no place for it."""
+    if op_name(node) not in {"relax.nn.conv2d", "relax.matmul"} or dialect.dtype_of(node.args[0]) != "float32":
+        return None
+    weight = weight_of(node)
+    if weight is None or weight.dtype != "float32":
+        return None
+    if op_name(node) == "relax.matmul":
+        return weight if weight.ndim == _MATRIX_RANK else None
+    return weight if int(node.attrs.groups) == 1 and str(node.attrs.data_layout) == "NHWC" else None
 
 
 def two_values(weight: Array) -> tuple[Array, Array] | None:

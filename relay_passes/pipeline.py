@@ -15,6 +15,7 @@ from relay_passes.binarize import binarize
 from relay_passes.block_float_layers import block_float_layers
 from relay_passes.collapse_straight_through import collapse_straight_through
 from relay_passes.decompose_batch_norm import decompose_batch_norm
+from relay_passes.distribute_sums import distribute_sums
 from relay_passes.fold_constants import fold_constants
 from relay_passes.form_thresholds import form_thresholds
 from relay_passes.fuse_layers import fuse_layers
@@ -64,6 +65,7 @@ def simplify(sign_zero: SignZero = "exact") -> list[Pass]:
         _pass(decompose_batch_norm),
         _pass(collapse_straight_through),
         _pass(absorb_padding),
+        _pass(distribute_sums),
         _pass(hoist_input_scale),
         _pass(widen_conv1d),
         _pass(slice_conv3d),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from relay_passes.distribute_sums import TERM
 from relay_passes.layers import Layer
 from relay_passes.split_transposed_conv2d import PHASE
 from rpc.measurement import Samples
@@ -160,17 +161,30 @@ def layer_rows(
             raise RuntimeError(
                 f"layer '{row.name}' counts as running on bits, but runs in {row.kernel or 'no kernel of its own'}"
             )
-    return tuple(_merged(list(phases)) for _, phases in itertools.groupby(rows, lambda row: row.name.split(PHASE)[0]))
+    return tuple(_merged(list(phases)) for _, phases in itertools.groupby(rows, lambda row: _whole(row.name)))
+
+
+def _whole(name: str) -> str:
+    """Return the name of the layer in the model that a part belongs to."""
+    return name.split(PHASE, maxsplit=1)[0].split(TERM, maxsplit=1)[0]
 
 
 def _merged(phases: list[LayerRow]) -> LayerRow:
-    """Put the parts of a transposed or 3-D convolution back into the one layer that they are."""
+    """Put the parts of a transposed or 3-D convolution, or of a layer of a sum, back into the one layer they are."""
     first = phases[0]
     if len(phases) == 1:
         return first
+    if TERM in first.name:
+        return msgspec.structs.replace(
+            first,
+            name=_whole(first.name),
+            bit_planes=(sum(term.bit_planes[0] for term in phases), first.bit_planes[1]),
+            binary=False,
+            bytes_after=sum(term.bytes_after for term in phases),
+        )
     return msgspec.structs.replace(
         first,
-        name=first.name.split(PHASE)[0],
+        name=_whole(first.name),
         kind=f"conv2d x {len(phases)}",
         macs=sum(phase.macs for phase in phases),
         bytes_before=sum(phase.bytes_before for phase in phases),
