@@ -17,12 +17,13 @@ from schedules.isa import isa_named
 from tvm_bnn.artifact import Manifest, TensorSpec, read_artifact
 
 Array = npt.NDArray[Any]
+_THREADS = "TVM_NUM_THREADS"
 
 
 class Model:
     """A compiled model: call it with NumPy arrays or torch tensors, it answers in kind."""
 
-    def __init__(self, manifest: Manifest, library: Path) -> None:
+    def __init__(self, manifest: Manifest, library: Path, threads: int = 1) -> None:
         """Load the library; it may be deleted afterwards.
 
         Parameters
@@ -31,9 +32,10 @@ class Model:
             Of the artifact that the library comes from.
         library
             A shared library on disk, under a name that this process has not loaded before.
+        threads
+            That large layers are shared out to; one number for all models of a process.
         """
-        # TVM reads this before the first call; unset, every parallel region asks the system for its cores.
-        os.environ.setdefault("TVM_NUM_THREADS", "1")
+        _settle_threads(threads)
         import tvm
         from tvm.runtime.vm import VirtualMachine
 
@@ -82,6 +84,15 @@ class Model:
         return lambda: self._main(*tensors)
 
 
+def _settle_threads(threads: int) -> None:
+    """Tell TVM how many threads to use: it reads this once, before the first call."""
+    if threads < 1:
+        raise UserError(f"threads: {threads}; at least 1 is needed")
+    settled = os.environ.setdefault(_THREADS, str(threads))
+    if settled != str(threads):
+        raise UserError(f"threads: {threads}; this process has settled for {settled} ({_THREADS}, or another model)")
+
+
 def _checked(value: Any, spec: TensorSpec) -> Array:
     """Return an input as a contiguous array, or say what is wrong with it."""
     if hasattr(value, "detach"):
@@ -96,8 +107,15 @@ def _checked(value: Any, spec: TensorSpec) -> Array:
     return np.ascontiguousarray(array)
 
 
-def load(path: str | os.PathLike[str]) -> Model:
+def load(path: str | os.PathLike[str], threads: int = 1) -> Model:
     """Load an artifact.
+
+    Parameters
+    ----------
+    path
+        What the compiler wrote.
+    threads
+        That large layers are shared out to; all models of a process use the same number.
 
     Raises
     ------
@@ -116,4 +134,4 @@ def load(path: str | os.PathLike[str]) -> Model:
     with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
         copy = Path(folder) / "model.so"
         copy.write_bytes(library)
-        return Model(manifest, copy)
+        return Model(manifest, copy, threads)

@@ -129,7 +129,8 @@ def test_a_shared_layer_is_numbered(tmp_path):
 
 
 def test_no_binary_layer_tells_what_was_looked_at(tmp_path):
-    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 6), Sign(), nn.Linear(6, 6)).eval()
+    layers = nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 6), Sign(), nn.Linear(6, 6)
+    module = nn.Sequential(*layers).eval()
     text = complaint_of(compile_model, module, (torch.randn(1, 3, 6, 6),), output=tmp_path / "model.so")
     assert "has no binary layer among its 3" in text
     assert "'0': its input takes many values" in text
