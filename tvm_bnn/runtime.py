@@ -18,12 +18,14 @@ from tvm_bnn.artifact import Manifest, TensorSpec, read_artifact
 
 Array = npt.NDArray[Any]
 _THREADS = "TVM_NUM_THREADS"
+#: What this process told TVM.
+_settled: dict[str, str] = {}
 
 
 class Model:
     """A compiled model: call it with NumPy arrays or torch tensors, it answers in kind."""
 
-    def __init__(self, manifest: Manifest, library: Path, threads: int = 1) -> None:
+    def __init__(self, manifest: Manifest, library: Path, threads: int | None = None) -> None:
         """Load the library; it may be deleted afterwards.
 
         Parameters
@@ -33,7 +35,8 @@ class Model:
         library
             A shared library on disk, under a name that this process has not loaded before.
         threads
-            That large layers are shared out to; one number for all models of a process.
+            That large layers are shared out to; one number for all models of a process. None for what the first
+            model settled, else for the environment's TVM_NUM_THREADS, else for 1.
         """
         _settle_threads(threads)
         import tvm
@@ -84,13 +87,14 @@ class Model:
         return lambda: self._main(*tensors)
 
 
-def _settle_threads(threads: int) -> None:
-    """Tell TVM how many threads to use: it reads this once, before the first call."""
-    if threads < 1:
-        raise UserError(f"threads: {threads}; at least 1 is needed")
-    settled = os.environ.setdefault(_THREADS, str(threads))
-    if settled != str(threads):
-        raise UserError(f"threads: {threads}; this process has settled for {settled} ({_THREADS}, or another model)")
+def _settle_threads(threads: int | None) -> None:
+    """Tell TVM how many threads to use: it reads the variable once, before the first call."""
+    wanted = str(threads) if threads is not None else _settled.get(_THREADS, os.environ.get(_THREADS, "1"))
+    if not wanted.isdecimal() or int(wanted) < 1:
+        raise UserError(f"threads: '{wanted}'; at least 1 is needed")
+    if _settled.setdefault(_THREADS, wanted) != wanted:
+        raise UserError(f"threads: {wanted}; another model of this process has settled for {_settled[_THREADS]}")
+    os.environ[_THREADS] = wanted
 
 
 def _checked(value: Any, spec: TensorSpec) -> Array:
@@ -107,7 +111,7 @@ def _checked(value: Any, spec: TensorSpec) -> Array:
     return np.ascontiguousarray(array)
 
 
-def load(path: str | os.PathLike[str], threads: int = 1) -> Model:
+def load(path: str | os.PathLike[str], threads: int | None = None) -> Model:
     """Load an artifact.
 
     Parameters
@@ -115,7 +119,7 @@ def load(path: str | os.PathLike[str], threads: int = 1) -> Model:
     path
         What the compiler wrote.
     threads
-        That large layers are shared out to; all models of a process use the same number.
+        As :class:`Model` has it.
 
     Raises
     ------
