@@ -17,9 +17,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import tvm
+from onnx import helper
 from tvm import relax
 from tvm.relax.frontend.onnx.onnx_frontend import ONNXGraphImporter
 
+from relay_passes.dialect import dtype_of, shape_of
 from relay_passes.layers import is_layer
 from relay_passes.rewrite import MAIN, array_of, bindings, is_constant, op_name
 from schedules.errors import UserError
@@ -50,6 +52,7 @@ def import_onnx(model: Any, opset: int) -> tvm.IRModule:
             module = importer.from_onnx(model.graph, opset)
     except Exception as error:
         raise UserError(f"{importer.place} cannot be imported by TVM {tvm.__version__}: {first_line(error)}") from error
+    importer.refuse_mistranslations(model.graph)
     origins = importer.origins(module)
     for binding in bindings(module[MAIN]):
         if op_name(binding.value) == "relax.call_tir":
@@ -68,6 +71,22 @@ class _Importer(ONNXGraphImporter):  # type: ignore[misc]
         super().__init__({}, {})
         self._results: dict[relax.Var, tuple[str, str]] = {}
         self.place = "the model"
+
+    def refuse_mistranslations(self, graph: Any) -> None:
+        """Raise an error if a value has another shape or type than ONNX says."""
+        makers = {name: node for node in graph.node for name in node.output}
+        for value in (*graph.value_info, *graph.output):
+            made, tensor = self._nodes.get(value.name), value.type.tensor_type
+            if value.name not in makers or not isinstance(getattr(made, "ty", None), relax.TensorType):
+                continue
+            expected = tuple(extent.dim_value for extent in tensor.shape.dim), dtype_name(tensor.elem_type)
+            found = shape_of(made), dtype_of(made)
+            if found != expected:
+                node = makers[value.name]
+                raise UserError(
+                    f"operator {node.op_type} in node '{node.name}' is mistranslated by TVM {tvm.__version__}, to "
+                    f"{found[1]} {found[0]} from {expected[1]} {expected[0]}; express it with other operators"
+                )
 
     def origins(self, module: tvm.IRModule) -> dict[relax.Var, tuple[str, str]]:
         """Return, for every variable of the module, a description of its node, and the node's name.
@@ -97,6 +116,11 @@ class _Importer(ONNXGraphImporter):  # type: ignore[misc]
         return value
 
 
+def dtype_name(element: int) -> str:
+    """Return ``float32`` for ONNX's number of that type."""
+    return str(helper.tensor_dtype_to_np_dtype(element))
+
+
 def _clip(builder: Any, inputs: Sequence[Expr], _attrs: dict[str, Any]) -> Expr:
     x, low, high = inputs[0], inputs[1], inputs[2]
     if not all(bound is None or is_constant(bound) for bound in (low, high)):
@@ -119,9 +143,7 @@ def _in_pairs(operator: Callable[[Expr, Expr], Expr]) -> _Converter:
 
 def _cast(_builder: Any, inputs: Sequence[Expr], attrs: dict[str, Any]) -> Expr:
     """What is out of an integer's range has no defined result."""
-    from onnx import helper
-
-    return relax.op.astype(inputs[0], str(helper.tensor_dtype_to_np_dtype(attrs["to"])))
+    return relax.op.astype(inputs[0], dtype_name(attrs["to"]))
 
 
 def _prelu(builder: Any, inputs: Sequence[Expr], _attrs: dict[str, Any]) -> Expr:
@@ -162,11 +184,17 @@ def _dropout(_builder: Any, inputs: Sequence[Expr], _attrs: dict[str, Any]) -> E
     return inputs[0]
 
 
+def _gather(_builder: Any, inputs: Sequence[Expr], attrs: dict[str, Any]) -> Expr:
+    """Negative indices count from the end; beyond it, nothing is promised, but nothing must crash either."""
+    return relax.op.take(inputs[0], inputs[1], attrs.get("axis", 0), mode="wrap")
+
+
 _CONVERTERS: dict[str, _Converter] = {
     "BatchNormalization": _batch_normalization,
     "Cast": _cast,
     "Clip": _clip,
     "Dropout": _dropout,
+    "Gather": _gather,
     "Max": _in_pairs(relax.op.maximum),
     "Min": _in_pairs(relax.op.minimum),
     "PRelu": _prelu,

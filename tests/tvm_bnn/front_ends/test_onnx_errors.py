@@ -108,6 +108,17 @@ def test_operators_that_are_refused_by_name(tmp_path, node, text, capfd):
     assert not capfd.readouterr().out, "standard output is for the report"
 
 
+def test_operators_that_tvm_mistranslates_are_found_out(tmp_path, monkeypatch):
+    from tvm import relax
+
+    from tvm_bnn.front_ends import onnx_importer
+
+    monkeypatch.setitem(onnx_importer._CONVERTERS, "Sign", lambda _, inputs, __: relax.op.reshape(inputs[0], (8, 1)))
+    text = complaint_of(saved(tmp_path, SIGN))
+    assert "operator Sign in node 'sign' is mistranslated by TVM" in text
+    assert "to float32 (8, 1) from float32 (1, 8)" in text
+
+
 def test_control_flow(tmp_path):
     branch = helper.make_graph(
         [helper.make_node("Sign", ["x"], ["z"])],

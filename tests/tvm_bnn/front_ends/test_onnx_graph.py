@@ -321,6 +321,17 @@ def average(net, x):
     return net.op("AveragePool", x, kernel_shape=[3, 3], pads=[1] * 4, count_include_pad=1)
 
 
+def first_and_last_row(net, x):
+    rows = [net.op("Gather", x, net.constant(np.array(row)), axis=2) for row in ([0, -1, 1, 2, 3, -2],)]
+    return net.op(
+        "Add", rows[0], net.op("Unsqueeze", net.op("Gather", x, net.constant(np.array(-1)), axis=2), axes(net))
+    )
+
+
+def axes(net):
+    return net.constant(np.array([2]))
+
+
 def shuffled(net, x):
     apart = net.op("Reshape", x, net.constant(np.array([0, 4, 4, 6, -1])))
     return net.op("Reshape", net.op("Transpose", apart, perm=[0, 2, 1, 3, 4]), net.constant(np.array([1, 16, 6, 6])))
@@ -330,7 +341,7 @@ def shuffled(net, x):
     "between",
     [
         *(prelu, scalar_prelu, padded, padded_by_axes, extremes, attention, dropout, hardswish, halves, average),
-        shuffled,
+        *(first_and_last_row, shuffled),
     ],
 )
 def test_what_stands_between_binary_layers(tmp_path, between):
