@@ -69,7 +69,7 @@ def compile_model(
     Parameters
     ----------
     model
-        A ``.pt2`` file, or a module.
+        A ``.pt2`` or ``.onnx`` file, or a module.
     example_inputs
         For a module: tensors of the shapes to compile for.
     target
@@ -79,7 +79,7 @@ def compile_model(
     samples
         Inputs to verify on; random ones if None.
     verify
-        Compare the compiled model with PyTorch, and measure both where the target is this machine.
+        Compare the compiled model with PyTorch or ONNX Runtime, and measure both where the target is this machine.
     toolchain
         Which linker makes the library: Zig's from PyPI, or the system's cross compiler.
     dump_ir
@@ -88,8 +88,8 @@ def compile_model(
     Raises
     ------
     UserError
-        If something about the model or the target makes it impossible, or the compiled model disagrees with PyTorch.
-        No artifact is written then.
+        If something about the model or the target makes it impossible, or the compiled model disagrees with its
+        reference. No artifact is written then.
     """
     goal = target if isinstance(target, Target) else find_target(target)
     clock = _Clock()

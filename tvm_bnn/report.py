@@ -23,7 +23,7 @@ class LayerRow(msgspec.Struct, frozen=True):
     Parameters
     ----------
     name, kind, weight_shape
-        As in the PyTorch model; output channels first, channels last.
+        As in the model's file; output channels first, channels last.
     binary
         Whether it runs on bits.
     reason
