@@ -22,7 +22,7 @@ class Options:
     """Compile a trained binarized model for a CPU, check it against the framework it comes from, and report on it."""
 
     model: Annotated[Path, tyro.conf.Positional] = ZOO / "digits.pt2"
-    """What torch.export.save wrote, or an .onnx file; by default a small network for handwritten digits that comes with the package."""
+    """What torch.export.save wrote, or an .onnx file; by default a small network for digits from the package."""
     target: str = "native"
     """Machine to compile for: a name that 'list' prints, or a TVM target in JSON."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None

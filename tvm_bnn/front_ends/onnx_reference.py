@@ -9,7 +9,8 @@ from typing import Any
 
 import onnx
 
-from tvm_bnn.front_ends.onnx_constants import constant_values
+from tvm_bnn.front_ends.onnx_constants import constant_values, simplified
+from tvm_bnn.front_ends.onnx_double import run_double
 from tvm_bnn.front_ends.onnx_session import session_of
 from tvm_bnn.front_ends.source import Array, sign_zeros
 
@@ -53,8 +54,9 @@ class OnnxReference:
             self._zero_signs = (self._zero_signs[0] + zeros, self._zero_signs[1] + count)
         return list(results[: len(self._outputs)])
 
-    def run_double(self, batches: Sequence[Sequence[Array]]) -> None:
-        """ONNX Runtime has no convolutions in float64."""
+    def run_double(self, batches: Sequence[Sequence[Array]]) -> list[list[Array]] | None:
+        """Return the outputs in float64, or None if an operator cannot be computed so."""
+        return run_double(simplified(self._model), [self._feed(batch) for batch in batches])
 
     @contextmanager
     def bound(self, inputs: Sequence[Array]) -> Iterator[Callable[[], object]]:

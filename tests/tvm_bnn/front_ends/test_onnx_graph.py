@@ -60,6 +60,7 @@ def report_of(path, **options):
     report = compile_model(path, output=path.with_suffix(".so"), **options).report
     assert report.parity.framework == "ONNX Runtime"
     assert report.parity.agreeing == report.parity.samples
+    assert report.parity.yardstick_agreeing in {None, report.parity.samples}
     return report
 
 
