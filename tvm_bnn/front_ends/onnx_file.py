@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,23 @@ def read_onnx(path: Path) -> Model:
     return model
 
 
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a readable ONNX file and, after it, of the files that hold its weights, by name."""
+    model = onnx.load(str(path), load_external_data=False)
+    beside = {_location(tensor) for tensor in model.graph.initializer} - {""}
+    sha256 = hashlib.sha256(path.read_bytes())
+    for location in sorted(beside):
+        sha256.update((path.parent / location).read_bytes())
+    return sha256.hexdigest()
+
+
+def _location(tensor: Any) -> str:
+    """Return the file that holds a weight, relative to the model's; empty if the model does."""
+    if not onnx.external_data_helper.uses_external_data(tensor):
+        return ""
+    return next((str(entry.value) for entry in tensor.external_data if entry.key == "location"), "")
+
+
 def _opset(model: Model, path: Path) -> int:
     version = next((int(item.version) for item in model.opset_import if item.domain in {"", "ai.onnx"}), 0)
     if not OLDEST_OPSET <= version <= NEWEST_OPSET:
@@ -67,12 +85,11 @@ def _opset(model: Model, path: Path) -> int:
 
 def _load_external_data(model: Model, path: Path) -> None:
     for tensor in model.graph.initializer:
-        if onnx.external_data_helper.uses_external_data(tensor):
-            location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
-            if not (path.parent / location).is_file():
-                raise UserError(
-                    f"model '{path}': the weight '{tensor.name}' lies in '{location}', which is not beside the model"
-                )
+        location = _location(tensor)
+        if location and not (path.parent / location).is_file():
+            raise UserError(
+                f"model '{path}': the weight '{tensor.name}' lies in '{location}', which is not beside the model"
+            )
     try:
         onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
     except Exception as error:

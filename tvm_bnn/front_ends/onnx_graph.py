@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import copy
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ _DTYPES = {
 _LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 #: Where PyTorch's exporter notes the modules that a node was traced in, outermost first, and the node itself.
 _SCOPES = "pkg.torch.onnx.name_scopes"
+#: Old enough for ONNX Runtime, new enough for weights that are no inputs; what differs are annotations.
+_IR_VERSION = 10
 _STANDARD = frozenset({"", "ai.onnx"})
 
 
@@ -82,6 +84,7 @@ def _standard(original: Model) -> Model:
     _refuse_control_flow(model.graph)
     _fix_inputs(model.graph)
     _name_nodes(model.graph)
+    model.ir_version = _IR_VERSION
     fold_constants(model)
     rewrite_qonnx(model)
     return model
@@ -156,8 +159,8 @@ def _module(node: Any, live: set[str], weights: set[str], makers: dict[str, Any]
             for origin in _origins(name, weights, makers):
                 if origin.endswith(suffix):
                     return origin.removesuffix(suffix)
-    scopes = next((item.value for item in node.metadata_props if item.key == _SCOPES), "[]")
-    return "".join(ast.literal_eval(scopes)[-2:-1])
+    scopes = next((item.value for item in node.metadata_props if item.key == _SCOPES), "")
+    return "".join(re.findall(r"'([^']*)'", scopes)[-2:-1])
 
 
 def _origins(name: str, weights: set[str], makers: dict[str, Any]) -> Iterator[str]:

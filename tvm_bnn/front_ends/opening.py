@@ -53,9 +53,9 @@ def _of_onnx(path: Path) -> Source:
     if missing:
         raise UserError(f"model '{path}' needs {' and '.join(missing)}: pip install 'tvm-bnn[onnx]'")
     # Late: both are optional.
+    from tvm_bnn.front_ends.onnx_file import digest
     from tvm_bnn.front_ends.onnx_graph import OnnxModel
     from tvm_bnn.front_ends.onnx_reference import OnnxReference
 
     model = OnnxModel(path)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Source(path.stem, sha256, model.translate, lambda: OnnxReference(model.standard))
+    return Source(path.stem, digest(path), model.translate, lambda: OnnxReference(model.standard))

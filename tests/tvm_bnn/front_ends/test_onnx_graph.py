@@ -176,6 +176,22 @@ def test_bipolar_quantizers_of_brevitas_on_convolutions_and_linear_layers(tmp_pa
     assert report.layers[0].weight_shape == (24, 3, 3, 3)
 
 
+def test_functions_of_a_model_are_inlined_but_for_the_stubs_of_quantizers(tmp_path):
+    net, domain = Net(1, 40), DOMAINS[0]
+    signs = net.op("wrapper", "x", *constants(net, 1), domain=domain)
+    model = net.model(net.op("MatMul", signs, net.op("Sign", net.weight(40, 3, name="fc.weight"))))
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid(domain, 1)]
+    bodies = {
+        "wrapper": helper.make_node("BipolarQuant", ["x", "scale"], ["y"], domain=domain),
+        "BipolarQuant": helper.make_node("Identity", ["x"], ["y"]),
+    }
+    model.functions.extend(
+        helper.make_function(domain, name, ["x", "scale"], ["y"], [body], opsets) for name, body in bodies.items()
+    )
+    onnx.save(model, tmp_path / "net.onnx")
+    assert verdicts(report_of(tmp_path / "net.onnx")) == {"fc": True}
+
+
 def quant(net, x, bits, scale=0.5, zero=0.0, operator="Quant", rounding_mode="ROUND", **attributes):
     operands = [net.constant(np.float32(value)) for value in (scale, zero, bits)]
     attributes = {"signed": 1, "narrow": 0, **attributes}
@@ -408,6 +424,27 @@ def test_what_the_dynamo_exporter_of_pytorch_writes(tmp_path, capsys):
     report = report_of(tmp_path / "net.onnx")
     assert [row.binary for row in report.layers] == [True, True, True]
     assert [row.name for row in report.layers][1:] == ["shortcut", "fc"]
+
+
+@pytest.mark.parametrize("ir_version", [3, onnx.IR_VERSION])
+def test_old_files_list_their_weights_among_the_inputs(tmp_path, ir_version):
+    net = Net("batch", 40, opset=9)
+    model = net.model(net.op("MatMul", net.op("Sign", "x"), net.op("Sign", net.weight(40, 3))))
+    model.ir_version = ir_version
+    model.graph.input.append(helper.make_tensor_value_info(net.weights[0].name, TensorProto.FLOAT, [40, 3]))
+    onnx.save(model, tmp_path / "net.onnx")
+    assert [row.binary for row in report_of(tmp_path / "net.onnx").layers] == [True]
+
+
+def test_the_digest_covers_weights_beside_the_file(tmp_path):
+    from tvm_bnn.front_ends.onnx_file import digest
+
+    net = Net(1, 40)
+    model = net.model(net.op("MatMul", net.op("Sign", "x"), net.weight(40, 3)))
+    onnx.save(model, tmp_path / "net.onnx", save_as_external_data=True, location="weights", size_threshold=0)
+    before = digest(tmp_path / "net.onnx")
+    (tmp_path / "weights").write_bytes(bytes(40 * 3 * 4))
+    assert digest(tmp_path / "net.onnx") != before
 
 
 def test_integer_inputs_need_samples(tmp_path):
