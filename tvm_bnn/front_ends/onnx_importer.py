@@ -51,6 +51,7 @@ def import_onnx(model: Any, opset: int) -> tvm.IRModule:
             warnings.simplefilter("ignore")
             module = importer.from_onnx(model.graph, opset)
     except Exception as error:
+        importer.abandon()
         raise UserError(f"{importer.place} cannot be imported by TVM {tvm.__version__}: {first_line(error)}") from error
     importer.refuse_mistranslations(model.graph)
     origins = importer.origins(module)
@@ -71,6 +72,12 @@ class _Importer(ONNXGraphImporter):  # type: ignore[misc]
         super().__init__({}, {})
         self._results: dict[relax.Var, tuple[str, str]] = {}
         self.place = "the model"
+        self._started = False
+
+    def abandon(self) -> None:
+        """Close the block that TVM leaves open where a translation fails: it would complain on standard error."""
+        if self._started:
+            self.bb._end_block()
 
     def refuse_mistranslations(self, graph: Any) -> None:
         """Raise an error if a value has another shape or type than ONNX says."""
@@ -104,6 +111,7 @@ class _Importer(ONNXGraphImporter):  # type: ignore[misc]
 
     def _convert_operator(self, op_name: str, inputs: Sequence[Expr], attrs: dict[str, Any], opset: int) -> Expr:
         name = str(attrs["tvm_custom"]["name"])
+        self._started = True
         self.place = f"operator {op_name} in node '{name}'"
         if op_name in _CONVERTERS:
             value = _CONVERTERS[op_name](self.bb, inputs, attrs)
