@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-COMMANDS = {"compile": "compile a trained binarized PyTorch model and report on it"}
+COMMANDS = {"compile": "compile a trained binarized PyTorch or ONNX model and report on it"}
 
 
 def main() -> int:

@@ -71,7 +71,7 @@ def compile_model(  # noqa: PLR0913  (all but two are options by keyword)
     Parameters
     ----------
     model
-        A ``.pt2`` file, or a module.
+        A ``.pt2`` or ``.onnx`` file, or a module.
     example_inputs
         For a module: tensors of the shapes to compile for.
     target
@@ -84,7 +84,7 @@ def compile_model(  # noqa: PLR0913  (all but two are options by keyword)
         What the sign of an exact zero is: 0 as in the model, which takes a second bit plane where zeros are to be
         expected, or always +1 (``plus``) or -1 (``minus``). The reference's signs are the same.
     verify
-        Compare the compiled model with PyTorch, and measure both where the target is this machine.
+        Compare the compiled model with PyTorch or ONNX Runtime, and measure both where the target is this machine.
     toolchain
         Which linker makes the library: Zig's from PyPI, or the system's cross compiler.
     dump_ir
@@ -93,8 +93,8 @@ def compile_model(  # noqa: PLR0913  (all but two are options by keyword)
     Raises
     ------
     UserError
-        If something about the model or the target makes it impossible, or the compiled model disagrees with PyTorch.
-        No artifact is written then.
+        If something about the model or the target makes it impossible, or the compiled model disagrees with its
+        reference. No artifact is written then.
     """
     goal = target if isinstance(target, Target) else find_target(target)
     clock = _Clock()

@@ -24,7 +24,7 @@ class LayerRow(msgspec.Struct, frozen=True):
     Parameters
     ----------
     name, kind, weight_shape
-        As in the PyTorch model; output channels first, channels last.
+        As in the model's file; output channels first, channels last.
     bit_planes
         How many sign tensors its input and its weight (or second operand) are the sums of, as it runs; zeros if it
         runs in float.

@@ -71,7 +71,7 @@ class Source:
     name
         What reports and files call it.
     sha256
-        Of the file; empty for a model in memory.
+        Of the file, with the weights that lie beside it; empty for a model in memory.
     read
         Translates it to Relax.
     reference
