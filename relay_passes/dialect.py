@@ -5,7 +5,8 @@ Activations are NHWC with channels last, convolution weights are OHWI. Two famil
 canonical, on sign tensors
     ``bnn.sign``, ``bnn.conv2d``, ``bnn.dense``, ``bnn.matmul``
 packed, on words (see :mod:`schedules.bits`)
-    ``bnn.pack``, ``bnn.packed_conv2d``, ``bnn.packed_dense``, ``bnn.packed_matmul``
+    ``bnn.pack``, ``bnn.packed_conv2d``, ``bnn.packed_dense``, ``bnn.packed_matmul``; ``bnn.count_conv2d`` and
+    ``bnn.count_dense`` stop at the popcount
 
 and float layers whose weights are laid out for the kernels: ``bnn.blocked_conv2d`` / ``bnn.blocked_dense``, and
 ``bnn.two_valued_conv2d`` / ``bnn.two_valued_dense``, whose weights of two values are stored as bits.
@@ -15,6 +16,7 @@ The operators exist in TVM once this module is imported; TVMScript then knows th
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -24,10 +26,13 @@ import tvm.relax.script.parser
 from tvm import relax
 from tvm.script import relax as R
 
+from schedules.bconv2d import count_dtype
 from schedules.bits import words_for
 from schedules.window import Window
 
 Expr: TypeAlias = relax.Expr
+#: (blocks, kernel height, kernel width, depth words, lanes)
+_BLOCKED_CONVOLUTION = 5
 _Infer = Callable[[relax.Call], relax.TensorType]
 
 
@@ -101,14 +106,31 @@ def packed_matmul(a: Expr, b: Expr, depth: int) -> relax.Call:
     return call("packed_matmul", [a, b], depth=depth)
 
 
-def pack(x: Expr, tau: Expr, flip: Expr, word_bits: int, groups: int = 1) -> relax.Call:
-    """Bits ``(x >= tau) xor flip`` as words; ``tau`` is per channel, ``flip`` is packed."""
-    return call("pack", [x, tau, flip], word_bits=word_bits, groups=groups)
+def pack(
+    x: Expr, tau: Expr, flip: Expr, word_bits: int, groups: int = 1, classes: Sequence[Sequence[int]] = ()
+) -> relax.Call:
+    """Bits ``(x >= tau) xor flip`` as words; ``tau`` is per channel, ``flip`` is packed.
+
+    With ``classes``, the size and the clipped ends of the vertical and the horizontal axis of an NHWC ``x`` (-1 where
+    the ends meet; see :attr:`schedules.window.Axis.clipped`), ``tau`` is ``(row classes, column classes, channels)``.
+    """
+    flat = [value for axis in classes for value in axis]
+    return call("pack", [x, tau, flip], word_bits=word_bits, groups=groups, classes=flat)
 
 
 def packed_conv2d(words: Expr, weights: Expr, border: Expr, window: Window, channels: int, groups: int) -> relax.Call:
     """``bnn.conv2d`` on words; see :func:`schedules.bconv2d.bconv2d`."""
     return call("packed_conv2d", [words, weights, border], channels=channels, groups=groups, **window_attrs(window))
+
+
+def count_conv2d(words: Expr, weights: Expr, window: Window, channels: int, groups: int) -> relax.Call:
+    """Count the mismatches of ``bnn.packed_conv2d``; see :func:`schedules.bconv2d.count_conv2d`."""
+    return call("count_conv2d", [words, weights], channels=channels, groups=groups, **window_attrs(window))
+
+
+def count_dense(words: Expr, weights: Expr, channels: int) -> relax.Call:
+    """Count the mismatches of ``bnn.packed_dense``; see :func:`schedules.bconv2d.count_dense`."""
+    return call("count_dense", [words, weights], channels=channels)
 
 
 def packed_dense(words: Expr, weights: Expr, channels: int, depth: int) -> relax.Call:
@@ -173,6 +195,16 @@ def _infer_rows(dtype: str) -> _Infer:
     return lambda node: relax.TensorType((*shape_of(node.args[0])[:-1], int(node.attrs["channels"])), dtype)
 
 
+def _infer_counts(node: relax.Call) -> relax.TensorType:
+    weights = node.args[1]
+    word_bits = int(dtype_of(weights).removeprefix("uint"))
+    words = math.prod(shape_of(weights)[1:-1])
+    channels = int(node.attrs["channels"])
+    if len(shape_of(weights)) == _BLOCKED_CONVOLUTION:
+        return _convolved(node, channels, count_dtype(word_bits, words))
+    return relax.TensorType((*shape_of(node.args[0])[:-1], channels), count_dtype(word_bits, words))
+
+
 _OPERATORS: dict[str, tuple[Callable[..., relax.Call], _Infer]] = {
     "sign": (sign, _infer_sign),
     "conv2d": (conv2d, _infer_conv2d),
@@ -182,6 +214,8 @@ _OPERATORS: dict[str, tuple[Callable[..., relax.Call], _Infer]] = {
     "packed_matmul": (packed_matmul, _infer_matmul),
     "packed_conv2d": (packed_conv2d, _infer_channels("int32")),
     "packed_dense": (packed_dense, _infer_rows("int32")),
+    "count_conv2d": (count_conv2d, _infer_counts),
+    "count_dense": (count_dense, _infer_counts),
     "blocked_conv2d": (blocked_conv2d, _infer_channels("float32")),
     "blocked_dense": (blocked_dense, _infer_rows("float32")),
     "two_valued_conv2d": (two_valued_conv2d, _infer_channels("float32")),

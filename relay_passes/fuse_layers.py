@@ -24,7 +24,7 @@ from relay_passes.rewrite import MAIN, Expr, Rewriter, bindings, is_constant, op
 _ANCHORS = frozenset(
     f"relax.bnn.{name}"
     for name in (
-        *("packed_conv2d", "packed_dense", "packed_matmul"),
+        *("packed_conv2d", "packed_dense", "packed_matmul", "count_conv2d", "count_dense"),
         *("blocked_conv2d", "blocked_dense", "two_valued_conv2d", "two_valued_dense"),
     )
 )

@@ -12,7 +12,7 @@ import tvm
 from tvm import relax
 
 from relay_passes.dialect import dtype_of, shape_of, window_of
-from schedules.bconv2d import bconv2d, bdense, bmatmul
+from schedules.bconv2d import bconv2d, bdense, bmatmul, count_conv2d, count_dense
 from schedules.bitpack import bitpack
 from schedules.conv2d import conv2d, dense, two_valued_conv2d, two_valued_dense
 
@@ -36,7 +36,12 @@ def _kernel(meaning: Callable[..., Any], options: Callable[[relax.Call], list[An
 
 def _pack(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
     x = node.args[0]
-    function = bitpack(shape_of(x), dtype_of(x), *_sizes(node, "word_bits", "groups"))
+    axes = None
+    if node.attrs["classes"]:
+        rows, top, bottom, columns, left, right = (int(value) for value in node.attrs["classes"])
+        axes = (rows, top, bottom), (columns, left, right)
+    word_bits, groups = _sizes(node, "word_bits", "groups")
+    function = bitpack(shape_of(x), dtype_of(x), word_bits, groups, axes)
     return relax.call_tir(builder.add_func(function, "bitpack"), list(node.args), out_ty=node.ty)
 
 
@@ -90,6 +95,8 @@ _RULES: dict[str, _Legalize] = {
     "pack": _pack,
     "packed_conv2d": _kernel(bconv2d, lambda node: [window_of(node), *_sizes(node, "channels", "groups")]),
     "packed_dense": _kernel(bdense, lambda node: _sizes(node, "channels", "depth")),
+    "count_conv2d": _kernel(count_conv2d, lambda node: [window_of(node), *_sizes(node, "channels", "groups")]),
+    "count_dense": _kernel(count_dense, lambda node: _sizes(node, "channels")),
     "packed_matmul": _kernel(bmatmul, lambda node: _sizes(node, "depth")),
     "blocked_conv2d": _kernel(conv2d, lambda node: [window_of(node), *_sizes(node, "channels")]),
     "blocked_dense": _kernel(dense, lambda node: _sizes(node, "channels")),

@@ -14,6 +14,7 @@ from relay_passes.absorb_padding import absorb_padding
 from relay_passes.binarize import binarize
 from relay_passes.block_float_layers import block_float_layers
 from relay_passes.collapse_straight_through import collapse_straight_through
+from relay_passes.compare_counts import compare_counts
 from relay_passes.decompose_batch_norm import decompose_batch_norm
 from relay_passes.distribute_sums import distribute_sums
 from relay_passes.fold_constants import fold_constants
@@ -83,7 +84,7 @@ def canonicalize() -> list[Pass]:
 
 def pack(isa: Isa) -> list[Pass]:
     """Canonical to packed IR: words, integer thresholds, weights laid out for the kernels."""
-    return [_pass(pack_layers, isa), _pass(form_thresholds), _pass(block_float_layers, isa)]
+    return [_pass(pack_layers, isa), _pass(form_thresholds), _pass(compare_counts), _pass(block_float_layers, isa)]
 
 
 def lower_to(isa: Isa) -> list[Pass]:

@@ -9,6 +9,7 @@ The bits past the last channel of a word are 0 in both operands and add nothing 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from tvm import te, tirx
@@ -21,12 +22,29 @@ from schedules.window import Window
 ANCHOR = "popcount"
 #: The same of a product of activations, which has no weights laid out for it and runs as plain loops.
 PRODUCT = "product_popcount"
+_HALF_WORD = 16
+
+
+def is_wide(word_bits: int, words: int) -> bool:
+    """Tell whether the mismatches of so many words overflow an accumulator as wide as a word."""
+    return words * word_bits >= 1 << word_bits
+
+
+def count_dtype(word_bits: int, words: int) -> str:
+    """Return the dtype of the mismatches of so many words.
+
+    Wider than 16 bits they are signed, which vectors compare at least as well and which no count comes near.
+    """
+    if is_wide(word_bits, words):
+        return "int32"
+    return f"int{word_bits}" if word_bits > _HALF_WORD else f"uint{word_bits}"
 
 
 def count_mismatches(word_bits: int, words: int) -> Callable[[Index, Index], Index]:
     """Return the popcount of one word, in a dtype that ``words`` of them cannot overflow."""
-    wide = words * word_bits >= 1 << word_bits
-    return lambda a, w: tirx.popcount(a ^ w).astype("uint32") if wide else tirx.popcount(a ^ w)
+    if is_wide(word_bits, words):
+        return lambda a, w: tirx.popcount(a ^ w).astype("uint32")
+    return lambda a, w: tirx.popcount(a ^ w)
 
 
 def bconv2d(
@@ -51,9 +69,7 @@ def bconv2d(
     -------
     ``(N, OH, OW, channels)`` int32.
     """
-    _, kernel_h, kernel_w, depth, _ = (int(extent) for extent in weights.shape)
-    mismatches = count_mismatches(bits_of(words), kernel_h * kernel_w * depth)
-    count = accumulate(words, weights, window, groups, ANCHOR, mismatches)
+    count = _convolved_counts(words, weights, window, groups)
     vertical, horizontal = window.axes(int(words.shape[1]), int(words.shape[2]))
 
     def dot(_n: Index, i: Index, j: Index, o: Index, mismatched: Index) -> Index:
@@ -79,9 +95,37 @@ def bdense(words: te.Tensor, weights: te.Tensor, channels: int, depth: int) -> t
     -------
     ``(..., channels)`` int32.
     """
-    mismatches = count_mismatches(bits_of(words), int(weights.shape[1]))
-    count = accumulate_rows(words, weights, ANCHOR, mismatches)
+    count = _row_counts(words, weights)
     return first_channels(count, channels, "dot", lambda *index: depth - index[-1].astype("int32") * 2)
+
+
+def count_conv2d(words: te.Tensor, weights: te.Tensor, window: Window, channels: int, groups: int = 1) -> te.Tensor:
+    """Mismatches of :func:`bconv2d`, padding counting as zero words; ``(N, OH, OW, channels)`` of ``count_dtype``."""
+    return _counts(_convolved_counts(words, weights, window, groups), weights, channels)
+
+
+def count_dense(words: te.Tensor, weights: te.Tensor, channels: int) -> te.Tensor:
+    """Mismatches of :func:`bdense`; ``(..., channels)`` of ``count_dtype``."""
+    return _counts(_row_counts(words, weights), weights, channels)
+
+
+def _convolved_counts(words: te.Tensor, weights: te.Tensor, window: Window, groups: int) -> te.Tensor:
+    mismatches = count_mismatches(bits_of(words), _words(weights))
+    return accumulate(words, weights, window, groups, ANCHOR, mismatches)
+
+
+def _row_counts(words: te.Tensor, weights: te.Tensor) -> te.Tensor:
+    return accumulate_rows(words, weights, ANCHOR, count_mismatches(bits_of(words), _words(weights)))
+
+
+def _counts(count: te.Tensor, weights: te.Tensor, channels: int) -> te.Tensor:
+    dtype = count_dtype(bits_of(weights), _words(weights))
+    return first_channels(count, channels, "count", lambda *index: index[-1].astype(dtype))
+
+
+def _words(weights: te.Tensor) -> int:
+    """Return how many words a blocked weight has for each output channel."""
+    return math.prod(int(extent) for extent in weights.shape[1:-1])
 
 
 def bmatmul(a: te.Tensor, b: te.Tensor, depth: int) -> te.Tensor:

@@ -86,7 +86,12 @@ def border_class(axis: Axis, position: Index) -> Index:
     if axis.clipped is None:
         return position
     lead, trail = axis.clipped
-    return tirx.min(position, lead) + tirx.max(0, position - (axis.out - 1 - trail))
+    return class_between(lead, axis.out - 1 - trail, position)
+
+
+def class_between(lead: int, last: int, position: Index) -> Index:
+    """Return the border class of a position, with those from ``lead`` to ``last`` all in one."""
+    return tirx.min(position, lead) + tirx.max(0, position - last)
 
 
 def first_channels(x: te.Tensor, channels: int, name: str, value: Callable[..., Index]) -> te.Tensor:

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from tvm import relax
+
+from relay_passes import dialect, pipeline
+from relay_passes.compare_counts import compare_counts
+from relay_passes.pack_layers import pack_layers
+from relay_passes.rewrite import bindings, op_name
+from schedules import host
+from schedules.isa import ISAS
+from schedules.window import Window
+
+RNG = np.random.default_rng(0)
+WINDOWS = [
+    Window((3, 3), (1, 1), (1, 1, 1, 1)),
+    Window((3, 3), (2, 2), (0, 1, 1, 0)),
+    Window((1, 1)),
+    Window((5, 3), (1, 1), (2, 1, 2, 1)),
+    Window((7, 7), (1, 1), (3, 3, 3, 3), (2, 1)),
+]
+
+
+def two_layers(window, channels, also_reads=False):
+    """A binary convolution whose result is compared with thresholds of both signs and directions, and packed."""
+    weight = RNG.choice(np.array([-1, 1], np.float32), (channels, *window.kernel, 40))
+    scale = RNG.choice(np.array([-1, 1], np.float32), channels) * np.linspace(0.5, 1.5, channels, dtype=np.float32)
+    shift = RNG.uniform(-20, 20, channels).astype(np.float32)
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType((1, 13, 9, 40), "float32"))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            dot = builder.emit(dialect.conv2d(builder.emit(dialect.sign(x)), relax.const(weight), window, 1))
+            real = builder.emit(relax.op.astype(dot, "float32"))
+            scaled = builder.emit(relax.op.add(builder.emit(relax.op.multiply(real, scale_of(scale))), scale_of(shift)))
+            identity = relax.const(np.eye(channels, dtype=np.float32).reshape(channels, 1, 1, channels) * 2 - 1)
+            after = builder.emit(dialect.conv2d(builder.emit(dialect.sign(scaled)), identity, Window((1, 1)), 1))
+            results = [after, scaled] if also_reads else [after]
+            y = builder.emit_output(relax.Tuple(results) if also_reads else after)
+        builder.emit_func_output(y)
+    return builder.get()
+
+
+def scale_of(values):
+    return relax.const(values)
+
+
+def packed(module, isa):
+    first, second, *_ = pipeline.pack(isa)
+    return second.apply(first.apply(module))
+
+
+def operators(module):
+    return [op_name(binding.value) for binding in bindings(module["main"])]
+
+
+@pytest.mark.parametrize("isa", host.isas(), ids=lambda isa: isa.name)
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+@pytest.mark.parametrize("channels", [32, 20])
+def test_bits_of_counts_are_bits_of_dot_products(window, isa, channels, evaluate):
+    before = packed(two_layers(window, channels), isa)
+    after = compare_counts(before)
+    assert "relax.bnn.count_conv2d" in operators(after)
+    x = RNG.standard_normal((1, 13, 9, 40)).astype(np.float32)
+    expected = evaluate(before, x)
+    np.testing.assert_array_equal(evaluate(after, x), expected)
+    np.testing.assert_array_equal(evaluate(pipeline.run(after, pipeline.lower_to(isa)), x), expected)
+
+
+def test_a_result_that_others_read_is_computed():
+    before = packed(two_layers(WINDOWS[0], 32, also_reads=True), ISAS[0])
+    assert operators(compare_counts(before)) == operators(before)
+
+
+@pytest.mark.parametrize("isa", host.isas(), ids=lambda isa: isa.name)
+def test_linear_layers_too(isa, evaluate):
+    weight = RNG.choice(np.array([-1, 1], np.float32), (48, 70))
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType((3, 70), "float32"))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            dot = builder.emit(dialect.dense(builder.emit(dialect.sign(x)), relax.const(weight)))
+            real = builder.emit(relax.op.astype(dot, "float32"))
+            moved = builder.emit(relax.op.subtract(real, scale_of(np.arange(-24, 24, dtype=np.float32))))
+            second = dialect.dense(builder.emit(dialect.sign(moved)), relax.const(np.eye(48, dtype=np.float32) * 2 - 1))
+            y = builder.emit_output(builder.emit(second))
+        builder.emit_func_output(y)
+    before = packed(builder.get(), isa)
+    after = compare_counts(before)
+    assert operators(after).count("relax.bnn.count_dense") == 1
+    values = RNG.standard_normal((3, 70)).astype(np.float32)
+    np.testing.assert_array_equal(evaluate(after, values), evaluate(before, values))
+
+
+def test_modules_without_packing_stay_as_they_are(expect):
+    module = pack_layers(two_layers(WINDOWS[2], 32, also_reads=True), ISAS[0])
+    expect(compare_counts, module, module)
