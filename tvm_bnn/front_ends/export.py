@@ -31,7 +31,8 @@ def export_module(module: torch.nn.Module, example_inputs: Sequence[torch.Tensor
     Raises
     ------
     UserError
-        If the module branches on its data, or PyTorch cannot turn it into one graph for another reason.
+        If the module does not run on inputs of these shapes, if it branches on its data, or if PyTorch cannot turn it
+        into one graph for another reason.
     """
     inputs = tuple(example_inputs)
     model = copy.deepcopy(module).eval()
@@ -76,9 +77,15 @@ def _constant_scalars(module: torch.nn.Module, inputs: Inputs) -> list[object]:
 def _reads(module: torch.nn.Module, inputs: Inputs) -> list[tuple[object, str]]:
     """Return the scalars that one run reads, and where."""
     record = _Record()
-    with record:
-        # Copies: some training code writes into its parameters and its input.
-        copy.deepcopy(module).eval()(*(value.clone() for value in inputs))
+    try:
+        with record:
+            # Copies: some training code writes into its parameters and its input.
+            copy.deepcopy(module).eval()(*(value.clone() for value in inputs))
+    except Exception as error:
+        shapes = ", ".join("x".join(map(str, value.shape)) or "scalar" for value in inputs)
+        raise UserError(
+            f"model {type(module).__name__} does not run on inputs of shape {shapes}: {first_line(error)}"
+        ) from error
     return record.reads
 
 
