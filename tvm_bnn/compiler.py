@@ -22,7 +22,7 @@ from schedules.link import Toolchain
 from schedules.target import Target, find_target
 from tvm_bnn import artifact, backend, verification
 from tvm_bnn.console import stage
-from tvm_bnn.front_ends.opening import open_model
+from tvm_bnn.front_ends.opening import Given, open_model
 from tvm_bnn.report import Report, Stage, layer_rows
 from tvm_bnn.verification import Samples
 
@@ -53,10 +53,11 @@ class _Clock:
         return result
 
 
-def compile_model(
-    model: str | os.PathLike[str] | torch.nn.Module,
+def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaults)
+    model: Given,
     example_inputs: Sequence[torch.Tensor] = (),
     *,
+    batch: int | None = None,
     target: str | Target = "native",
     output: str | os.PathLike[str] | None = None,
     samples: Samples | None = None,
@@ -69,9 +70,12 @@ def compile_model(
     Parameters
     ----------
     model
-        A ``.pt2`` file, or a module.
+        A ``.pt2`` file, a module, or a ``Factory``, which makes one. None of them is changed.
     example_inputs
         For a module: tensors of the shapes to compile for.
+    batch
+        Samples in a batch, for a model that was exported with a dynamic first dimension; 1 if None. Other models have
+        one batch, and no other may be asked for.
     target
         A name that ``--target list`` prints, or a TVM target in JSON.
     output
@@ -93,7 +97,7 @@ def compile_model(
     """
     goal = target if isinstance(target, Target) else find_target(target)
     clock = _Clock()
-    source = clock.run("reading the model", lambda: open_model(model, example_inputs))
+    source = clock.run("reading the model", lambda: open_model(model, example_inputs, batch))
     imported = clock.run("importing", source.read)
     observe = ir_dumper(dump_ir)
     simplified = clock.run("simplifying", lambda: pipeline.run(imported.module, pipeline.simplify(), observe))
@@ -149,6 +153,7 @@ def compile_model(
         not_measured=checked.not_measured,
         stages=tuple(clock.stages),
         versions=manifest.versions,
+        notes=imported.notes,
     )
     artifact.write_atomically(
         path.with_suffix(".report.json"), msgspec.json.format(msgspec.json.encode(report), indent=2)
