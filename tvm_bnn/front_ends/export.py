@@ -10,9 +10,11 @@ its input really branches on its data, and is refused.
 from __future__ import annotations
 
 import copy
+import logging
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -39,7 +41,8 @@ def export_module(module: torch.nn.Module, example_inputs: Sequence[torch.Tensor
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return torch.export.export(model, inputs, strict=False)
+            with _without_log():
+                return torch.export.export(model, inputs, strict=False)
         except Exception as error:
             first_failure = error
         scalars = _constant_scalars(module, inputs)
@@ -51,6 +54,17 @@ def export_module(module: torch.nn.Module, example_inputs: Sequence[torch.Tensor
                 f"model {type(module).__name__}: torch.export cannot turn it into one graph "
                 f"({first_line(first_failure)})"
             ) from first_failure
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Keep tracebacks off stderr that PyTorch logs on the way to an exception; ours says it in one line."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def first_line(error: BaseException) -> str:
