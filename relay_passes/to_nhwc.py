@@ -78,7 +78,8 @@ class _ToNhwc(Rewriter):
         return self._permute(value, TO_NCHW) if self.is_transposed(value) else value
 
     def output(self, value: Expr) -> Expr:
-        return self.nchw(value)
+        made = self.definition(value)
+        return self.nchw(made if isinstance(made, relax.Tuple) else value)
 
     def _permute(self, value: relax.Var, axes: tuple[int, ...]) -> relax.Var:
         if (value, axes) not in self._permuted:

@@ -22,7 +22,14 @@ class Options:
     """Compile a trained binarized model for a CPU, check it against the framework it comes from, and report on it."""
 
     model: Annotated[Path, tyro.conf.Positional] = ZOO / "digits.pt2"
-    """What torch.export.save wrote, or an .onnx file; by default a small network for digits from the package."""
+    """What torch.export.save wrote, or an .onnx file; or file.py:NAME or package.module:NAME, which makes a
+    torch.nn.Module without arguments; by default a small network for handwritten digits from the package."""
+    weights: Path | None = None
+    """For file.py:NAME: a state dict that torch.save wrote; by default the weights are those that NAME gives."""
+    input: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """For file.py:NAME: shape of an input, 1x3x224x224 or 1x128:int64; once for each input, in order."""
+    batch: int | None = None
+    """Batch to compile for, where the model was exported with a dynamic first dimension; 1 by default."""
     target: str = "native"
     """Machine to compile for: a name that 'list' prints, or a TVM target in JSON."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
@@ -69,9 +76,11 @@ def _list_targets() -> int:
 def _compile(options: Options) -> int:
     from tvm_bnn.compiler import compile_model
     from tvm_bnn.console import print_report
+    from tvm_bnn.front_ends.factory import named_model
 
     compiled = compile_model(
-        options.model,
+        named_model(options.model, options.weights, options.input),
+        batch=options.batch,
         target=options.target,
         output=options.output,
         samples=_samples(options),

@@ -23,7 +23,7 @@ from schedules.link import Toolchain
 from schedules.target import Target, find_target
 from tvm_bnn import artifact, backend, verification
 from tvm_bnn.console import stage
-from tvm_bnn.front_ends.opening import open_model
+from tvm_bnn.front_ends.opening import Given, open_model
 from tvm_bnn.report import Report, Stage, layer_rows
 from tvm_bnn.verification import Samples
 
@@ -54,10 +54,11 @@ class _Clock:
         return result
 
 
-def compile_model(  # noqa: PLR0913  (all but two are options by keyword)
-    model: str | os.PathLike[str] | torch.nn.Module,
+def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaults)
+    model: Given,
     example_inputs: Sequence[torch.Tensor] = (),
     *,
+    batch: int | None = None,
     target: str | Target = "native",
     output: str | os.PathLike[str] | None = None,
     samples: Samples | None = None,
@@ -71,9 +72,12 @@ def compile_model(  # noqa: PLR0913  (all but two are options by keyword)
     Parameters
     ----------
     model
-        A ``.pt2`` or ``.onnx`` file, or a module.
+        A ``.pt2`` or ``.onnx`` file, a module, or a ``Factory``, which makes one. None of them is changed.
     example_inputs
         For a module: tensors of the shapes to compile for.
+    batch
+        Samples in a batch, for a model that was exported with a dynamic first dimension; 1 if None. Other models have
+        one batch, and no other may be asked for.
     target
         A name that ``--target list`` prints, or a TVM target in JSON.
     output
@@ -98,7 +102,7 @@ def compile_model(  # noqa: PLR0913  (all but two are options by keyword)
     """
     goal = target if isinstance(target, Target) else find_target(target)
     clock = _Clock()
-    source = clock.run("reading the model", lambda: open_model(model, example_inputs))
+    source = clock.run("reading the model", lambda: open_model(model, example_inputs, batch))
     imported = clock.run("importing", source.read)
     observe = ir_dumper(dump_ir)
     simplification = pipeline.simplify(sign_zero)
@@ -156,6 +160,7 @@ def compile_model(  # noqa: PLR0913  (all but two are options by keyword)
         not_measured=checked.not_measured,
         stages=tuple(clock.stages),
         versions=manifest.versions,
+        notes=imported.notes,
     )
     artifact.write_atomically(
         path.with_suffix(".report.json"), msgspec.json.format(msgspec.json.encode(report), indent=2)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:  # what reports are made of imports TVM; printing them does not need to
@@ -96,7 +97,8 @@ def print_report(report: Report) -> None:
     totals = Table(box=None, show_header=False, pad_edge=False)
     totals.add_column(no_wrap=True)
     totals.add_column(overflow="fold")
-    for row in (*_size_rows(report), *_parity_rows(report), *_latency_rows(report)):
+    notes = [("note", escape(note)) for note in report.notes]
+    for row in (*_size_rows(report), *notes, *_parity_rows(report), *_latency_rows(report)):
         totals.add_row(*row)
     console.print(totals)
 

@@ -88,6 +88,7 @@ class Report(msgspec.Struct, frozen=True):
     """Everything worth knowing about one compilation.
 
     ``parity`` and ``latency`` are None if they were not taken; ``not_verified`` and ``not_measured`` say why.
+    ``notes`` say what was done to the model before anything else.
     """
 
     model: str
@@ -108,6 +109,7 @@ class Report(msgspec.Struct, frozen=True):
     not_measured: str
     stages: tuple[Stage, ...]
     versions: dict[str, str]
+    notes: tuple[str, ...] = ()
 
     @property
     def binary_macs(self) -> int:

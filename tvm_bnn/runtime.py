@@ -47,21 +47,22 @@ class Model:
         self._main = VirtualMachine(tvm.runtime.load_module(str(library)), tvm.cpu())["main"]
 
     def __call__(self, *inputs: Any) -> Any:
-        """Run the model on one batch.
+        """Run the model on one batch, or on several, one after the other.
 
         Parameters
         ----------
         inputs
-            One array or tensor for each of ``manifest.inputs``, of that shape and dtype.
+            One array or tensor for each of ``manifest.inputs``, of that shape and dtype, whatever its strides. Where
+            all inputs and outputs have the batch first, it may be any multiple of the batch that was compiled.
 
         Returns
         -------
-        The output, or a tuple of them: torch tensors if an input was one, else arrays.
+        The output, or a tuple of them, for all samples: torch tensors if an input was one, else arrays.
 
         Raises
         ------
         UserError
-            If the number, a shape or a dtype is wrong.
+            If the number, a shape or a dtype is wrong, or the inputs hold different numbers of batches, or none.
         """
         specs = self.manifest.inputs
         if len(inputs) != len(specs):
@@ -69,11 +70,24 @@ class Model:
             raise UserError(f"model '{self.manifest.model}' takes {len(specs)} inputs ({names}), got {len(inputs)}")
         torch = sys.modules.get("torch")
         wants_torch = torch is not None and any(isinstance(value, torch.Tensor) for value in inputs)
-        arrays = [_checked(value, spec) for value, spec in zip(inputs, specs, strict=True)]
-        results = self.run(arrays)
+        batch = _batch(self.manifest)
+        arrays = [_checked(value, spec, batch) for value, spec in zip(inputs, specs, strict=True)]
+        results = self.run(arrays) if batch is None else self._run_in_pieces(arrays, batch)
         if wants_torch and torch is not None:
             results = [torch.from_numpy(result) for result in results]
         return results[0] if len(results) == 1 else tuple(results)
+
+    def _run_in_pieces(self, inputs: list[Array], batch: int) -> list[Array]:
+        """Run batch by batch and put the outputs together."""
+        counts = {spec.name: len(value) for value, spec in zip(inputs, self.manifest.inputs, strict=True)}
+        if len(set(counts.values())) > 1:
+            found = ", ".join(f"'{name}' {count}" for name, count in counts.items())
+            raise UserError(f"the inputs hold different numbers of samples ({found}); pass as many for each")
+        samples = len(inputs[0])
+        if samples == batch:
+            return self.run(inputs)
+        pieces = [self.run([value[at : at + batch] for value in inputs]) for at in range(0, samples, batch)]
+        return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
 
     def run(self, inputs: list[Array]) -> list[Array]:
         """Run on arrays that are known to fit; the outputs are the caller's to keep."""
@@ -97,18 +111,52 @@ def _settle_threads(threads: int | None) -> None:
     os.environ[_THREADS] = wanted
 
 
-def _checked(value: Any, spec: TensorSpec) -> Array:
-    """Return an input as a contiguous array, or say what is wrong with it."""
-    if hasattr(value, "detach"):
-        value = value.detach()
-        if value.device.type != "cpu":
-            raise UserError(f"input '{spec.name}' lies on {value.device}; the model runs on the CPU: pass x.cpu()")
-    array = np.asarray(value)
+def _batch(manifest: Manifest) -> int | None:
+    """Return the first extent that all inputs and outputs share, or None: then nothing says where the samples are."""
+    extents = {spec.shape[0] if spec.shape else None for spec in (*manifest.inputs, *manifest.outputs)}
+    return extents.pop() if len(extents) == 1 else None
+
+
+def _checked(value: Any, spec: TensorSpec, batch: int | None) -> Array:
+    """Return an input as an array that is contiguous and in the machine's byte order, or say what is wrong with it."""
+    array = _from_torch(value, spec) if hasattr(value, "detach") else _from_numpy(value, spec)
     if array.shape != spec.shape:
-        raise UserError(f"input '{spec.name}' has shape {array.shape}; the model was compiled for {spec.shape}")
+        _refuse_shape(array.shape, spec, batch)
+    # Not ascontiguousarray, which makes a scalar a vector.
+    return np.asarray(array, spec.dtype, order="C")
+
+
+def _from_torch(value: Any, spec: TensorSpec) -> Array:
+    if value.device.type != "cpu":
+        raise UserError(f"input '{spec.name}' lies on {value.device}; the model runs on the CPU: pass x.cpu()")
+    dtype = str(value.dtype).removeprefix("torch.")
+    if dtype != spec.dtype:
+        advice = "x.float()" if spec.dtype == "float32" else f"x.to(torch.{spec.dtype})"
+        raise UserError(f"input '{spec.name}' is {dtype}; the model takes {spec.dtype}: pass {advice}")
+    if value.is_sparse or value.is_mkldnn:
+        raise UserError(f"input '{spec.name}' is {value.layout}; the model takes dense tensors: pass x.to_dense()")
+    return np.asarray(value.detach().resolve_neg().numpy())
+
+
+def _from_numpy(value: Any, spec: TensorSpec) -> Array:
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise UserError(f"input '{spec.name}' is no array: its rows differ in length") from None
     if array.dtype.name != spec.dtype:
-        raise UserError(f"input '{spec.name}' is {array.dtype.name}; the model takes {spec.dtype}: convert it")
-    return np.ascontiguousarray(array)
+        advice = f"x.astype('{spec.dtype}')" if hasattr(value, "astype") else f"np.asarray(x, '{spec.dtype}')"
+        raise UserError(f"input '{spec.name}' is {array.dtype.name}; the model takes {spec.dtype}: pass {advice}")
+    return array
+
+
+def _refuse_shape(shape: tuple[int, ...], spec: TensorSpec, batch: int | None) -> None:
+    """Raise unless the shape is that of one or more whole batches."""
+    if shape[:1] == (0,):
+        raise UserError(f"input '{spec.name}' has shape {shape}, which holds no sample; the model takes {spec.shape}")
+    if batch is None or len(shape) != len(spec.shape) or shape[1:] != spec.shape[1:]:
+        raise UserError(f"input '{spec.name}' has shape {shape}; the model was compiled for {spec.shape}")
+    if shape[0] % batch:
+        raise UserError(f"input '{spec.name}' has {shape[0]} samples; the model takes a multiple of {batch}, its batch")
 
 
 def load(path: str | os.PathLike[str], threads: int | None = None) -> Model:

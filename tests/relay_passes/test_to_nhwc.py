@@ -109,3 +109,17 @@ def test_pytorchs_flatten_sees_its_own_order(evaluate):
     x = RNG.standard_normal((1, 3, 8, 8)).astype(np.float32)
     expected = torch.nn.functional.conv2d(torch.from_numpy(x), torch.from_numpy(WEIGHT)).flatten(1)
     np.testing.assert_allclose(evaluate(to_nhwc(Before), x), expected.numpy(), rtol=1e-5, atol=1e-5)
+
+
+def test_every_output_of_several_keeps_its_layout(evaluate):
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType((2, 4, 6, 6), "float32"))
+    weight = relax.const(np.random.default_rng(0).standard_normal((8, 4, 3, 3)).astype(np.float32))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            made = builder.emit(relax.op.nn.conv2d(x, weight))
+            both = relax.Tuple([builder.emit(relax.op.mean(made, [2, 3])), made])
+            y = builder.emit_output(builder.emit(both))
+        builder.emit_func_output(y)
+    shapes = [tuple(int(extent) for extent in field.shape) for field in to_nhwc(builder.get())["main"].ret_ty.fields]
+    assert shapes == [(2, 8), (2, 8, 4, 4)]

@@ -135,11 +135,9 @@ def test_outputs_outlive_the_next_call(model):
 def test_wrong_inputs_get_one_line_each(model):
     x = np.zeros((1, 1, 8, 8), np.float32)
     assert "takes 1 inputs ('x'), got 2" in complaint_of(model, x, x)
-    assert "has shape (2, 1, 8, 8); the model was compiled for (1, 1, 8, 8)" in complaint_of(
-        model, np.zeros((2, 1, 8, 8), np.float32)
-    )
-    assert "is float64; the model takes float32" in complaint_of(model, x.astype(np.float64))
-    assert "is float16" in complaint_of(model, torch.zeros(1, 1, 8, 8, dtype=torch.float16))
+    for shape in ((1, 1, 8, 9), (1, 8, 8), (64,), ()):
+        text = complaint_of(model, np.zeros(shape, np.float32))
+        assert f"has shape {shape}; the model was compiled for (1, 1, 8, 8)" in text
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):

@@ -10,9 +10,11 @@ its input really branches on its data, and is refused.
 from __future__ import annotations
 
 import copy
+import logging
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -31,14 +33,16 @@ def export_module(module: torch.nn.Module, example_inputs: Sequence[torch.Tensor
     Raises
     ------
     UserError
-        If the module branches on its data, or PyTorch cannot turn it into one graph for another reason.
+        If the module does not run on inputs of these shapes, if it branches on its data, or if PyTorch cannot turn it
+        into one graph for another reason.
     """
     inputs = tuple(example_inputs)
     model = copy.deepcopy(module).eval()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return torch.export.export(model, inputs, strict=False)
+            with _without_log():
+                return torch.export.export(model, inputs, strict=False)
         except Exception as error:
             first_failure = error
         scalars = _constant_scalars(module, inputs)
@@ -50,6 +54,17 @@ def export_module(module: torch.nn.Module, example_inputs: Sequence[torch.Tensor
                 f"model {type(module).__name__}: torch.export cannot turn it into one graph "
                 f"({first_line(first_failure)})"
             ) from first_failure
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Keep tracebacks off stderr that PyTorch logs on the way to an exception; ours says it in one line."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def first_line(error: BaseException) -> str:
@@ -76,9 +91,15 @@ def _constant_scalars(module: torch.nn.Module, inputs: Inputs) -> list[object]:
 def _reads(module: torch.nn.Module, inputs: Inputs) -> list[tuple[object, str]]:
     """Return the scalars that one run reads, and where."""
     record = _Record()
-    with record:
-        # Copies: some training code writes into its parameters and its input.
-        copy.deepcopy(module).eval()(*(value.clone() for value in inputs))
+    try:
+        with record:
+            # Copies: some training code writes into its parameters and its input.
+            copy.deepcopy(module).eval()(*(value.clone() for value in inputs))
+    except Exception as error:
+        shapes = ", ".join("x".join(map(str, value.shape)) or "scalar" for value in inputs)
+        raise UserError(
+            f"model {type(module).__name__} does not run on inputs of shape {shapes}: {first_line(error)}"
+        ) from error
     return record.reads
 
 

@@ -43,12 +43,12 @@ class OnnxModel:
     original
         As it was read.
     standard
-        One sample at a time where the batch was open, QONNX's operators written in standard ones, nodes named: what it
+        One batch where the first dimension was open, QONNX's operators written in standard ones, nodes named: what it
         means.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Read a file.
+    def __init__(self, path: Path, batch: int | None = None) -> None:
+        """Read a file; an open first dimension becomes ``batch``, 1 if None.
 
         Raises
         ------
@@ -56,7 +56,7 @@ class OnnxModel:
             If it is no ONNX model that can be compiled.
         """
         self.original: Model = read_onnx(path)
-        self.standard: Model = _standard(self.original)
+        self.standard: Model = _standard(self.original, batch)
 
     def translate(self) -> Imported:
         """Translate the model to Relax.
@@ -79,10 +79,10 @@ class OnnxModel:
         )
 
 
-def _standard(original: Model) -> Model:
+def _standard(original: Model, batch: int | None) -> Model:
     model = copy.deepcopy(original)
     _refuse_control_flow(model.graph)
-    _fix_inputs(model.graph)
+    _fix_inputs(model.graph, batch)
     _name_nodes(model.graph)
     model.ir_version = _IR_VERSION
     fold_constants(model)
@@ -104,8 +104,10 @@ def _extents(value: Any) -> tuple[int, ...]:
     return tuple(extent.dim_value for extent in value.type.tensor_type.shape.dim)
 
 
-def _fix_inputs(graph: Any) -> None:
-    """Make inputs static: an open batch becomes 1. Forget the shapes that were derived from it."""
+def _fix_inputs(graph: Any, batch: int | None) -> None:
+    """Make inputs static: an open batch becomes the one asked for. Forget the shapes that were derived from it."""
+    if batch is not None and batch < 1:
+        raise UserError(f"batch {batch}: at least one sample is needed")
     inputs = list(_inputs(graph))
     for value in inputs:
         tensor = value.type.tensor_type
@@ -119,7 +121,12 @@ def _fix_inputs(graph: Any) -> None:
                     "export with fixed shapes (only the first may be dynamic)"
                 )
             if extent.dim_value <= 0:
-                extent.dim_value = 1
+                extent.dim_value = batch or 1
+            elif axis == 0 and batch is not None and extent.dim_value != batch:
+                raise UserError(
+                    f"input '{value.name}' has a batch of {extent.dim_value}, not {batch}: compile it as it is, or "
+                    "export it with a dynamic first dimension"
+                )
     outputs = [helper.make_tensor_value_info(value.name, _element(value), None) for value in graph.output]
     del graph.input[:], graph.output[:], graph.value_info[:]
     graph.input.extend(inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.util
 import os
@@ -12,21 +13,28 @@ import torch
 from torch.export import ExportedProgram
 
 from schedules.errors import UserError
+from tvm_bnn.front_ends.batch import at_batch
 from tvm_bnn.front_ends.export import export_module
-from tvm_bnn.front_ends.source import Source
+from tvm_bnn.front_ends.factory import Factory
+from tvm_bnn.front_ends.precision import in_float32, stored_bytes
+from tvm_bnn.front_ends.source import Imported, Source
 from tvm_bnn.front_ends.torch_program import import_program, read_program
 from tvm_bnn.front_ends.torch_reference import TorchReference
 
+Given = str | os.PathLike[str] | torch.nn.Module | Factory
 
-def open_model(model: str | os.PathLike[str] | torch.nn.Module, example_inputs: Sequence[torch.Tensor]) -> Source:
+
+def open_model(model: Given, example_inputs: Sequence[torch.Tensor], batch: int | None = None) -> Source:
     """Open a model.
 
     Parameters
     ----------
     model
-        A ``.pt2`` or ``.onnx`` file, or a module.
+        A ``.pt2`` or ``.onnx`` file, a module, or what makes one.
     example_inputs
         For a module: tensors of the shapes to compile for.
+    batch
+        To fix a dynamic first dimension to; 1 if None.
 
     Raises
     ------
@@ -36,19 +44,27 @@ def open_model(model: str | os.PathLike[str] | torch.nn.Module, example_inputs: 
     if isinstance(model, torch.nn.Module):
         if not example_inputs:
             raise UserError(f"model {type(model).__name__}: pass example_inputs, tensors of the shapes to compile for")
-        return _of_program(export_module(model, example_inputs), type(model).__name__, "")
+        return _of_program(export_module(model, example_inputs), type(model).__name__, "", batch)
+    if isinstance(model, Factory):
+        return _of_program(model.export(), model.name, model.sha256, batch)
     path = Path(model)
     if path.suffix.lower() == ".onnx":
-        return _of_onnx(path)
+        return _of_onnx(path, batch)
     program = read_program(path)
-    return _of_program(program, path.stem, hashlib.sha256(path.read_bytes()).hexdigest())
+    return _of_program(program, path.stem, hashlib.sha256(path.read_bytes()).hexdigest(), batch)
 
 
-def _of_program(program: ExportedProgram, name: str, sha256: str) -> Source:
-    return Source(name, sha256, lambda: import_program(program), lambda sign_zero: TorchReference(program, sign_zero))
+def _of_program(given: ExportedProgram, name: str, sha256: str, batch: int | None) -> Source:
+    float_bytes = stored_bytes(given)
+    program, notes = in_float32(at_batch(given, batch, name))
+
+    def read() -> Imported:
+        return dataclasses.replace(import_program(program), float_bytes=float_bytes, notes=notes)
+
+    return Source(name, sha256, read, lambda sign_zero: TorchReference(program, sign_zero))
 
 
-def _of_onnx(path: Path) -> Source:
+def _of_onnx(path: Path, batch: int | None) -> Source:
     missing = [name for name in ("onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"model '{path}' needs {' and '.join(missing)}: pip install 'tvm-bnn[onnx]'")
@@ -57,5 +73,5 @@ def _of_onnx(path: Path) -> Source:
     from tvm_bnn.front_ends.onnx_graph import OnnxModel
     from tvm_bnn.front_ends.onnx_reference import OnnxReference
 
-    model = OnnxModel(path)
+    model = OnnxModel(path, batch)
     return Source(path.stem, digest(path), model.translate, lambda sign_zero: OnnxReference(model.standard, sign_zero))

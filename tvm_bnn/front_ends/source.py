@@ -27,7 +27,9 @@ class Imported:
     input_names, input_shapes, input_dtypes
         Of the model's inputs, in order.
     float_bytes
-        Of all parameters and buffers.
+        Of all parameters and buffers, in the types that they were given in.
+    notes
+        What a report should say about the way in which the model was read.
     """
 
     module: tvm.IRModule
@@ -35,6 +37,7 @@ class Imported:
     input_shapes: tuple[tuple[int, ...], ...]
     input_dtypes: tuple[str, ...]
     float_bytes: int
+    notes: tuple[str, ...] = ()
 
 
 class Reference(Protocol):
@@ -71,7 +74,7 @@ class Source:
     name
         What reports and files call it.
     sha256
-        Of the file, with the weights that lie beside it; empty for a model in memory.
+        Of the file that holds the weights, and of those beside it; empty for a model in memory.
     read
         Translates it to Relax.
     reference

@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 import tvm
 from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind
 from tvm.relax.frontend.torch import from_exported_program
 
 from relay_passes.layers import is_layer
@@ -20,6 +19,8 @@ from tvm_bnn.front_ends.constant_subgraphs import fold_constant_subgraphs
 from tvm_bnn.front_ends.export import first_line
 from tvm_bnn.front_ends.importable import make_importable
 from tvm_bnn.front_ends.layer_names import with_layer_names
+from tvm_bnn.front_ends.precision import stored_bytes
+from tvm_bnn.front_ends.retrace import user_inputs
 from tvm_bnn.front_ends.source import Imported
 
 _DTYPES = {torch.float32: "float32", torch.int64: "int64", torch.int32: "int32", torch.bool: "bool"}
@@ -36,6 +37,11 @@ def read_program(path: Path) -> ExportedProgram:
     """
     if not path.is_file():
         raise UserError(f"model '{path}': no such file")
+    if path.suffix == ".py":
+        raise UserError(
+            f"model '{path}' is Python: name the function or class in it that makes the model, {path}:NAME, and the "
+            "shapes of its inputs, --input 1x3x224x224"
+        )
     if not zipfile.is_zipfile(path):
         raise UserError(
             f"model '{path}' is not a .pt2 file; write one with torch.export.save(torch.export.export(...))"
@@ -43,8 +49,8 @@ def read_program(path: Path) -> ExportedProgram:
     with zipfile.ZipFile(path) as archive:
         if any(name.endswith("data.pkl") for name in archive.namelist()):
             raise UserError(
-                f"model '{path}' is a checkpoint (torch.save), which holds no graph: load it into its module and write "
-                "torch.export.save(torch.export.export(module, example_inputs), 'model.pt2')"
+                f"model '{path}' is a checkpoint (torch.save), which holds no graph: name the Python that makes "
+                f"its module, file.py:NAME --weights {path} --input 1x3x224x224, or export it with torch.export.save"
             )
     try:
         with warnings.catch_warnings():
@@ -60,10 +66,10 @@ def import_program(program: ExportedProgram) -> Imported:
     Raises
     ------
     UserError
-        For dynamic shapes, inputs that are not float32, and operators that TVM does not know.
+        For dynamic shapes, inputs that are neither float32 nor integers, and operators that TVM does not know.
     """
     names, shapes, dtypes = _inputs(program)
-    float_bytes = sum(tensor.numel() * tensor.element_size() for tensor in program.state_dict.values())
+    float_bytes = stored_bytes(program)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         decomposed = fold_constant_subgraphs(make_importable(program.run_decompositions()))
@@ -78,9 +84,7 @@ def import_program(program: ExportedProgram) -> Imported:
 def _inputs(
     program: ExportedProgram,
 ) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...], tuple[str, ...]]:
-    specs = program.graph_signature.input_specs
-    users = {spec.arg.name for spec in specs if spec.kind is InputKind.USER_INPUT}
-    nodes = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in users]
+    nodes = user_inputs(program)
     for node in nodes:
         value = node.meta.get("val")
         if not isinstance(value, torch.Tensor):

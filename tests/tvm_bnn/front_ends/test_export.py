@@ -49,6 +49,12 @@ def test_scalars_that_change_with_the_input_are_refused_by_file_and_line(x):
     assert "\n" not in str(caught.value)
 
 
+def test_inputs_that_do_not_fit_the_module_are_refused_by_their_shape_and_nothing_is_logged(caplog):
+    with pytest.raises(UserError, match="Linear does not run on inputs of shape 4x63: mat1 and mat2"):
+        export_module(nn.Linear(64, 10), (torch.randn(4, 63),))
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def importable(module, *inputs):
     return make_importable(torch.export.export(module, inputs).run_decompositions())
 

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from schedules.errors import UserError
+from tvm_bnn import load
 from tvm_bnn.compiler import compile_model
 from tvm_bnn.verification import Samples
 
@@ -461,3 +462,20 @@ def test_a_model_without_binary_layers_is_refused(tmp_path):
     net = Net(1, 8)
     path = net.save(tmp_path, net.op("MatMul", net.op("Sign", "x"), net.weight(8, 4), name="plain"))
     assert "'plain': its weights take more than a few values" in complaint_of(path)
+
+
+def test_an_open_first_dimension_becomes_the_batch_asked_for(tmp_path):
+    net = Net("batch", 8)
+    path = net.save(tmp_path, net.op("MatMul", net.op("Sign", "x"), net.op("Sign", net.weight(8, 4))))
+    compiled = compile_model(path, batch=3, output=tmp_path / "model.so")
+    assert compiled.report.parity.passed
+    assert load(compiled.path).manifest.inputs[0].shape == (3, 8)
+    with pytest.raises(UserError, match="batch 0: at least one sample is needed"):
+        compile_model(path, batch=0, output=tmp_path / "model.so")
+
+
+def test_a_fixed_batch_is_not_changed(tmp_path):
+    net = Net(2, 8)
+    path = net.save(tmp_path, net.op("MatMul", net.op("Sign", "x"), net.op("Sign", net.weight(8, 4))))
+    with pytest.raises(UserError, match="input 'x' has a batch of 2, not 3"):
+        compile_model(path, batch=3, output=tmp_path / "model.so")

@@ -197,16 +197,6 @@ def test_a_module_without_example_inputs():
     assert "pass example_inputs" in complaint_of(compile_model, binary_mlp())
 
 
-def test_half_precision_and_dynamic_shapes_are_refused_by_name(tmp_path):
-    assert "input 'input' is torch.float16" in complaint_of(
-        compile_model, binary_mlp().half(), (torch.randn(1, 40, dtype=torch.float16),)
-    )
-    batch = torch.export.Dim("batch", min=1, max=8)
-    program = torch.export.export(binary_mlp(), (torch.randn(2, 40),), dynamic_shapes=({0: batch},))
-    torch.export.save(program, tmp_path / "dynamic.pt2")
-    assert "has a dynamic shape" in complaint_of(compile_model, tmp_path / "dynamic.pt2")
-
-
 def test_constants_are_folded_by_pytorch_itself():
     class Standardized(nn.Linear):
         def forward(self, x):
