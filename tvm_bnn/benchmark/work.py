@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +33,7 @@ def repeated(runs: Sequence[Callable[[int], object]], amount: float) -> Work:
         What one round of one of them does.
     """
     rounds = 1
-    while (spent := seconds(lambda: runs[0](rounds))) < CALL_SECONDS / 4:
+    while (spent := seconds(functools.partial(runs[0], rounds))) < CALL_SECONDS / 4:
         rounds *= 4
     rounds = max(1, round(rounds * CALL_SECONDS / spent))
     return Work(_in_parallel([functools.partial(run, rounds) for run in runs]), amount * rounds * len(runs))
@@ -54,4 +56,6 @@ def seconds(call: Callable[[], object]) -> float:
 
 @functools.cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads)
+    """Return threads that stay on a processor each: woken for a millisecond, two often share one for that long."""
+    processors = itertools.cycle(sorted(os.sched_getaffinity(0)))
+    return ThreadPoolExecutor(threads, initializer=lambda: os.sched_setaffinity(0, {next(processors)}))
