@@ -118,6 +118,11 @@ def _functions(suite: Suite) -> tuple[Runner, Printer]:
         from tvm_bnn.benchmark.micro_table import print_micro
 
         return micro.run, print_micro
+    if suite == "layers":
+        from tvm_bnn.benchmark import layers
+        from tvm_bnn.benchmark.layer_table import print_layers
+
+        return layers.run, print_layers
     raise NotImplementedError(suite)
 
 

@@ -77,9 +77,13 @@ def _two_digits(value: float) -> str:
 
 def time_text(samples: Samples) -> str:
     """Return ``6.42 µs ± 0.03 (median of 50)``; the spread is the median absolute deviation."""
+    return f"{spread_text(samples)} (median of {len(samples.samples_ns)})"
+
+
+def spread_text(samples: Samples) -> str:
+    """Return ``6.42 µs ± 0.03``, where the heading says the rest."""
     factor, unit = _time_unit(samples.median_ns)
-    median, spread = samples.median_ns / factor, samples.mad_ns / factor
-    return f"{_three_digits(median)} {unit} ± {_two_digits(spread)} (median of {len(samples.samples_ns)})"
+    return f"{_three_digits(samples.median_ns / factor)} {unit} ± {_two_digits(samples.mad_ns / factor)}"
 
 
 def short_time_text(ns: float) -> str:

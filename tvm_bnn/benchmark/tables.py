@@ -10,7 +10,7 @@ from rich.table import Table
 from rpc.measurement import Samples
 from tvm_bnn.benchmark.records import Record
 from tvm_bnn.benchmark.spread import indistinct, is_noisy
-from tvm_bnn.console import rate_text, short_time_text, time_text
+from tvm_bnn.console import rate_text, short_time_text, spread_text
 
 #: How records call what this project compiled, and the machine's own limits.
 OURS = "tvm_bnn"
@@ -24,13 +24,14 @@ def new_table(left: Sequence[str], right: Sequence[str]) -> Table:
     for heading in left:
         table.add_column(heading, no_wrap=True)
     for heading in right:
-        table.add_column(heading, justify="right", no_wrap=True)
+        # A heading of two words takes two lines: its column is narrow.
+        table.add_column("\n".join(heading.rsplit(" ", 1)), justify="right", no_wrap=True)
     return table
 
 
 def time_cell(record: Record) -> str:
-    """Return a record's time with its spread."""
-    return MISSING if record.samples is None else time_text(record.samples)
+    """Return a record's median time with its spread."""
+    return MISSING if record.samples is None else spread_text(record.samples)
 
 
 def rate_cell(record: Record) -> str:

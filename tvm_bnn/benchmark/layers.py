@@ -1,0 +1,84 @@
+"""The suite ``layers``: single layers, against the machine's limit and against others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from rpc.measurement import measure
+from tvm_bnn.benchmark.compiled_layer import compile_layer
+from tvm_bnn.benchmark.options import Plan
+from tvm_bnn.benchmark.peaks import Peak, best_peak
+from tvm_bnn.benchmark.peers.catalog import LAYER_PEERS
+from tvm_bnn.benchmark.peers.unavailable import Unavailable
+from tvm_bnn.benchmark.records import Record
+from tvm_bnn.benchmark.tables import OURS, PEAK
+from tvm_bnn.benchmark.workloads import SEED, WORKLOADS, Operands, Workload, operands_of
+
+SUITE = "layers"
+
+
+def run(plan: Plan) -> Iterator[list[Record]]:
+    """Measure every workload that is asked for and yield its records.
+
+    Raises
+    ------
+    UserError
+        If compiling fails.
+    RuntimeError
+        If a compiled layer computes the wrong thing.
+    """
+    chosen = [workload for workload in WORKLOADS if plan.selects(workload.name)]
+    peaks: dict[str, Peak] = {}
+    for workload in chosen:
+        quantity = "binary" if workload.binary else "float32"
+        if quantity not in peaks:
+            peaks[quantity] = best_peak(quantity, plan.target.isa.name, plan.toolchain)
+        yield measure_layer(workload, plan, peaks[quantity])
+
+
+def measure_layer(workload: Workload, plan: Plan, peak: Peak) -> list[Record]:
+    """Measure one layer, its peak and its peers, taking turns; the layer is checked first."""
+    operands = operands_of(workload)
+    compiled = compile_layer(workload, operands, plan.target, plan.toolchain)
+    limit = peak.work()
+    calls: dict[str, Callable[[], object]] = {OURS: compiled.call, _peak_name(peak): limit.call}
+    peers, skipped = _peers(workload, operands, plan.threads) if plan.peers else ({}, {})
+    times = measure({**calls, **peers}, plan.repeats)
+
+    def record(system: str, work: float, threads: int, **facts: str) -> Record:
+        return Record(
+            suite=SUITE,
+            case=workload.name,
+            system=system,
+            samples=times.get(system),
+            skipped=skipped.get(system, ""),
+            work=work,
+            unit="MAC",
+            threads=threads,
+            facts=dict(facts),
+            seed=SEED,
+        )
+
+    return [
+        record(OURS, workload.macs, 1, kernel=compiled.choice, target=plan.target.name),
+        record(_peak_name(peak), limit.amount, 1),
+        *(record(system, workload.macs, plan.threads) for system in (*peers, *skipped)),
+    ]
+
+
+def _peak_name(peak: Peak) -> str:
+    return f"{PEAK} {peak.quantity}: {peak.name}"
+
+
+def _peers(
+    workload: Workload, operands: Operands, threads: int
+) -> tuple[dict[str, Callable[[], object]], dict[str, str]]:
+    """Return the calls of those peers that can run the layer, and why the others cannot."""
+    calls: dict[str, Callable[[], object]] = {}
+    skipped: dict[str, str] = {}
+    for name, prepare in LAYER_PEERS.items():
+        try:
+            calls[name] = prepare(workload, operands, threads)
+        except Unavailable as reason:
+            skipped[name] = str(reason)
+    return calls, skipped
