@@ -79,19 +79,24 @@ def peak_of(systems: dict[str, Record], quantity: str) -> Record | None:
 
 
 def warnings(records: Sequence[Record]) -> list[str]:
-    """Return one line for every result or comparison that its spread makes worthless."""
+    """Return a line for each case with results that their spread makes doubtful, and one for each lost comparison."""
     found = []
-    for record in records:
-        if record.samples is not None and is_noisy(record.samples):
-            share = record.samples.mad_ns / record.samples.median_ns
-            found.append(f"{_title(record)}: ± {share:.0%}, the machine was not quiet; measure again")
+    for case in dict.fromkeys(record.case for record in records):
+        spreads = [(record, record.samples) for record in records if record.case == case and record.samples]
+        noisy = [
+            f"{record.part or record.system} {samples.mad_ns / samples.median_ns:.0%}"
+            for record, samples in spreads
+            if is_noisy(samples)
+        ]
+        if noisy:
+            found.append(f"{case}: not quiet enough, measure again: ± {', '.join(noisy)}")
     for systems in cases(records):
         ours = systems.get(OURS)
-        for record in systems.values():
+        for system, record in systems.items():
             if record is ours or ours is None or ours.samples is None or record.samples is None:
                 continue
-            if not record.system.startswith(PEAK) and indistinct(ours.samples, record.samples):
-                found.append(f"{_title(record)}: the spread swallows its difference from {OURS}")
+            if not system.startswith(PEAK) and indistinct(ours.samples, record.samples):
+                found.append(f"{record.case}: the spread swallows the difference between {OURS} and {system}")
     return found
 
 
@@ -105,7 +110,3 @@ def print_notes(records: Sequence[Record], console: Console) -> None:
         console.print(f"skipped {system}, {len(where)} of its cases: {reason}", markup=False, soft_wrap=True)
     for line in warnings(records):
         console.print(f"[yellow]warning[/] {line}", soft_wrap=True)
-
-
-def _title(record: Record) -> str:
-    return ", ".join(filter(None, (record.case, record.part, record.system)))

@@ -132,7 +132,8 @@ def _infer(model: Any, x: Array, threads: int) -> Callable[[], Any]:
         "PERFORMANCE_HINT": "LATENCY",
     }
     request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
-    request.set_input_tensor(openvino.Tensor(x, shared_memory=True))
+    # A copy: a tensor that shares an array's memory does not keep the array.
+    request.set_input_tensor(openvino.Tensor(x))
 
     def call() -> Any:
         # Spares infer()'s dictionary of results.
