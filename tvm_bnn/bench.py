@@ -114,16 +114,19 @@ def _run(suite: Suite, plan: Plan, options: Options) -> list[Record]:
 def _functions(suite: Suite) -> tuple[Runner, Printer]:
     """Return what runs a suite, case by case, and what prints it; imported only if it is asked for."""
     if suite == "micro":
-        from tvm_bnn.benchmark import micro
+        from tvm_bnn.benchmark import micro_suite
         from tvm_bnn.benchmark.micro_table import print_micro
 
-        return micro.run, print_micro
+        return micro_suite.run, print_micro
     if suite == "layers":
-        from tvm_bnn.benchmark import layers
+        from tvm_bnn.benchmark import layer_suite
         from tvm_bnn.benchmark.layer_table import print_layers
 
-        return layers.run, print_layers
-    raise NotImplementedError(suite)
+        return layer_suite.run, print_layers
+    from tvm_bnn.benchmark import network_suite
+    from tvm_bnn.benchmark.network_table import print_networks
+
+    return network_suite.run, print_networks
 
 
 if __name__ == "__main__":

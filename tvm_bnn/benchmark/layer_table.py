@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from tvm_bnn.benchmark.records import Record
+from tvm_bnn.benchmark.records import OURS, Record
 from tvm_bnn.benchmark.tables import (
-    OURS,
     cases,
     new_table,
     peak_of,

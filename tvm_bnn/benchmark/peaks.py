@@ -8,6 +8,7 @@ from collections.abc import Callable
 from schedules.errors import UserError
 from schedules.link import Toolchain
 from tvm_bnn.benchmark.loop_library import compute_rows, load_loops
+from tvm_bnn.benchmark.records import PEAK
 from tvm_bnn.benchmark.work import Work, repeated, seconds
 
 _CHECKED_ROUNDS = 16
@@ -37,6 +38,11 @@ class Peak:
     isa: str
     operations: float
     run: Callable[[int], float]
+
+    @property
+    def system(self) -> str:
+        """What records call it, next to what reaches so much of it."""
+        return f"{PEAK} {self.quantity}: {self.name}"
 
     def work(self, threads: int = 1) -> Work:
         """Return a call of about a millisecond."""

@@ -15,6 +15,9 @@ from tvm_bnn.benchmark.machine import Machine, this_machine, versions
 
 #: Raised when results cease to be comparable with older ones.
 PROTOCOL = 1
+#: How records call what this project compiled, and how they call the machine's own limits.
+OURS = "tvm_bnn"
+PEAK = "peak"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):

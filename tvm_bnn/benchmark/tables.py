@@ -8,13 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from rpc.measurement import Samples
-from tvm_bnn.benchmark.records import Record
+from tvm_bnn.benchmark.records import OURS, PEAK, Record
 from tvm_bnn.benchmark.spread import indistinct, is_noisy
 from tvm_bnn.console import rate_text, short_time_text, spread_text
 
-#: How records call what this project compiled, and the machine's own limits.
-OURS = "tvm_bnn"
-PEAK = "peak"
 MISSING = "-"
 
 

@@ -21,6 +21,8 @@ class BinaryConv2d(nn.Conv2d):
     def __init__(self, inputs: int, outputs: int, size: int, stride: int = 1, scaled: bool = True) -> None:
         super().__init__(inputs, outputs, size, stride, padding=size // 2, bias=False)
         self.scaled = scaled
+        # One weight in some ten million is drawn as exactly zero, and the sign of that is none.
+        self.weight.data.masked_fill_(self.weight == 0, 1e-3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve with sign(w), times the mean of |w| per output channel if scaled (XNOR-Net, eq. 6)."""

@@ -10,8 +10,7 @@ from tvm_bnn.benchmark.options import Plan
 from tvm_bnn.benchmark.peaks import Peak, best_peak
 from tvm_bnn.benchmark.peers.catalog import LAYER_PEERS
 from tvm_bnn.benchmark.peers.unavailable import Unavailable
-from tvm_bnn.benchmark.records import Record
-from tvm_bnn.benchmark.tables import OURS, PEAK
+from tvm_bnn.benchmark.records import OURS, Record
 from tvm_bnn.benchmark.workloads import SEED, WORKLOADS, Operands, Workload, operands_of
 
 SUITE = "layers"
@@ -41,7 +40,7 @@ def measure_layer(workload: Workload, plan: Plan, peak: Peak) -> list[Record]:
     operands = operands_of(workload)
     compiled = compile_layer(workload, operands, plan.target, plan.toolchain)
     limit = peak.work()
-    calls: dict[str, Callable[[], object]] = {OURS: compiled.call, _peak_name(peak): limit.call}
+    calls: dict[str, Callable[[], object]] = {OURS: compiled.call, peak.system: limit.call}
     peers, skipped = _peers(workload, operands, plan.threads) if plan.peers else ({}, {})
     times = measure({**calls, **peers}, plan.repeats)
 
@@ -61,13 +60,9 @@ def measure_layer(workload: Workload, plan: Plan, peak: Peak) -> list[Record]:
 
     return [
         record(OURS, workload.macs, 1, kernel=compiled.choice, target=plan.target.name),
-        record(_peak_name(peak), limit.amount, 1),
+        record(peak.system, limit.amount, 1),
         *(record(system, workload.macs, plan.threads) for system in (*peers, *skipped)),
     ]
-
-
-def _peak_name(peak: Peak) -> str:
-    return f"{PEAK} {peak.quantity}: {peak.name}"
 
 
 def _peers(
