@@ -64,7 +64,7 @@ def calibrate(module: nn.Module, images: torch.Tensor) -> None:
     norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
     for norm in norms:
         nn.init.uniform_(norm.weight, 0.5, 1.5)
-        nn.init.normal_(norm.bias, 0.0, 0.2)
+        norm.bias.data += 0.2 * torch.randn_like(norm.bias)
         norm.momentum = 1.0
     with torch.no_grad():
         module.train()(images)
