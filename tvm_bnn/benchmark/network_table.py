@@ -52,7 +52,7 @@ def _print_speed(networks: Sequence[dict[str, Record]], peers: Sequence[str], co
 
 
 def _print_sizes(networks: Sequence[dict[str, Record]], console: Console) -> None:
-    headings = ("binary layers", "binary MACs", "float MACs", "parity", "float model", "artifact")
+    headings = ("binary layers", "binary MACs", "float MACs", "parity (float64)", "float model", "artifact")
     table = new_table(("network",), (*headings, "memory, compiled", "memory, PyTorch twin"))
     for systems in networks:
         facts = systems[OURS].facts
@@ -61,7 +61,7 @@ def _print_sizes(networks: Sequence[dict[str, Record]], console: Console) -> Non
             f"{facts['binary_layers']} of {facts['layers']}",
             count_text(int(facts["binary_macs"])),
             count_text(int(facts["float_macs"])),
-            f"{facts['parity']}",
+            f"{facts['parity']} ({facts['yardstick']})",
             bytes_text(int(facts["float_bytes"])),
             bytes_text(int(facts["artifact_bytes"])),
             _memory(systems[OURS], "compiled"),

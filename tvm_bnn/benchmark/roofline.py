@@ -36,7 +36,7 @@ def kernel_rows(steps: Sequence[Step], layers: Sequence[LayerRow]) -> list[dict[
         facts: dict[str, str | int] = {"order": number, "kernel": step.use.choice, "function": step.use.function}
         if work:
             facts["bound"] = kinds[layer]
-        part = f"{number} {layer or step.use.function}"
+        part = f"{number}: {layer or step.use.function}"
         rows.append({"part": part, "samples": step.samples, "work": work, "facts": facts})
     return rows
 

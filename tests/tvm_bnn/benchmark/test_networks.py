@@ -107,7 +107,7 @@ def test_work_is_shared_out_among_the_kernels_of_a_layer():
     rows = roofline.kernel_rows([Step(use, times) for use in uses], layers)
     assert [row["work"] for row in rows] == [10, 50, 50, 0, 0, 6]
     assert [row["facts"].get("bound") for row in rows] == ["float32", "binary", "binary", None, None, "float32"]
-    assert rows[4]["part"] == "5 max_pool2d"
+    assert rows[4]["part"] == "5: max_pool2d"
 
 
 def test_a_network_that_lost_a_binary_layer_is_no_measurement(monkeypatch):

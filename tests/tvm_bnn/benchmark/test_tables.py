@@ -55,18 +55,18 @@ def test_limits_come_with_their_units(record, printed):
 
 def network_records(record):
     facts = {
-        **{"layers": 3, "binary_layers": 2, "binary_macs": 90_000_000, "float_macs": 5_000_000, "parity": "4 of 4"},
-        **{"float_bytes": 4_000_000, "artifact_bytes": 500_000},
+        **{"layers": 3, "binary_layers": 2, "binary_macs": 90_000_000, "float_macs": 5_000_000, "parity": "3 of 4"},
+        **{"yardstick": "2", "float_bytes": 4_000_000, "artifact_bytes": 500_000},
         **{"compiled_network_bytes": 1_000_000, "compiled_process_bytes": 50_000_000},
     }
     parts = [
         record(
-            "net", part="1 stem", us=(60.0, 60.0), work=5e6, facts={"kernel": "conv2d/avx2 4x2", "bound": "float32"}
+            "net", part="1: stem", us=(60.0, 60.0), work=5e6, facts={"kernel": "conv2d/avx2 4x2", "bound": "float32"}
         ),
         record(
-            "net", part="2 body", us=(120.0, 120.0), work=9e7, facts={"kernel": "bconv2d/avx2 4x2", "bound": "binary"}
+            "net", part="2: body", us=(120.0, 120.0), work=9e7, facts={"kernel": "bconv2d/avx2 4x2", "bound": "binary"}
         ),
-        record("net", part="3 max_pool2d", us=(20.0, 20.0), work=0, facts={"kernel": "loops/avx2"}),
+        record("net", part="3: max_pool2d", us=(20.0, 20.0), work=0, facts={"kernel": "loops/avx2"}),
     ]
     return [
         record("net", us=(200.0, 200.0), facts=facts),
@@ -79,7 +79,7 @@ def network_records(record):
 
 def test_a_network_is_held_against_what_its_arithmetic_would_take(record, printed):
     text = printed(print_networks, network_records(record))
-    row = next(line for line in text.splitlines() if line.startswith("net"))
+    row = next(line for line in text.splitlines() if line.startswith("net "))
     # 90 M at 1000 GMAC/s and 5 M at 100 GMAC/s.
     for cell in ("200 µs ± 0", "140 µs", "70%", "800 µs 4x"):
         assert cell in row
@@ -87,13 +87,13 @@ def test_a_network_is_held_against_what_its_arithmetic_would_take(record, printe
 
 def test_sizes_are_shown_before_and_after(record, printed):
     text = printed(print_networks, network_records(record))
-    for cell in ("2 of 3", "90 M", "4 of 4", "4 MB", "500 kB", "1 MB of 50 MB"):
+    for cell in ("2 of 3", "90 M", "3 of 4 (2)", "4 MB", "500 kB", "1 MB of 50 MB"):
         assert cell in text
 
 
 def test_the_waterfall_shows_each_kernels_share_and_its_own_peak(record, printed):
     lines = printed(print_networks, network_records(record)).splitlines()
-    stem, body, pool = (next(line for line in lines if line.startswith(name)) for name in ("1 ", "2 ", "3 "))
+    stem, body, pool = (next(line for line in lines if line.startswith(name)) for name in ("1: ", "2: ", "3: "))
     assert "30.0%" in stem
     assert "83%" in stem
     assert "60.0%" in body

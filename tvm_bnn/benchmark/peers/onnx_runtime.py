@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -57,6 +58,8 @@ def network(module: nn.Module, example: torch.Tensor, threads: int) -> Callable[
     """
     require("onnxruntime")
     require("onnxscript", "torch.onnx.export needs it")
+    # It tells that torchvision is missing, once for each of its operators.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -104,6 +107,8 @@ def _session_call(model: bytes, x: Array, threads: int) -> Callable[[], Any]:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # Its threads spin between calls, in the time of whoever is measured next.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     feed = {session.get_inputs()[0].name: x}
     return lambda: session.run(None, feed)[0]
