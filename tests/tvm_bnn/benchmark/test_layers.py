@@ -73,6 +73,15 @@ def test_peers_compute_the_same_layer(workload, peer):
         np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+def test_peers_that_are_not_installed_are_skipped_with_a_reason(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    for name, peer in LAYER_PEERS.items():
+        if name.startswith("PyTorch"):
+            continue
+        with pytest.raises(Unavailable, match="is not installed.*pip install 'tvm-bnn\\[bench\\]'"):
+            peer(TINY[0], operands_of(TINY[0]), 1)
+
+
 def test_the_workloads_are_what_their_names_say():
     assert len({workload.name for workload in WORKLOADS}) == len(WORKLOADS)
     by_name = {workload.name: workload for workload in WORKLOADS}

@@ -12,8 +12,10 @@
 
 enum { PIXEL_WORDS = 512, WEIGHT_WORDS = 2048 };
 
-extern uint64_t pixel_bits[PIXEL_WORDS];
-extern uint64_t weight_bits[WEIGHT_WORDS];
+/* Hidden, or position-independent code would look their addresses up in the middle of a loop. */
+#define HIDDEN __attribute__((visibility("hidden")))
+extern HIDDEN uint64_t pixel_bits[PIXEL_WORDS];
+extern HIDDEN uint64_t weight_bits[WEIGHT_WORDS];
 /* Volatile, so that no loop is folded into its result: a recurrence x = x * half + one settles at 2, exactly. */
 extern volatile float half, one;
 extern volatile int32_t four_ones;

@@ -26,14 +26,15 @@ double binary_portable(long rounds) {
     double sum = 0;
     for (long round = 0; round < rounds; round++) {
         NEW_ROUND();
-        uint64_t counts[2][2] = {{0}};
+        uint64_t counts[2][2] = {{0}}, all = 0;
         for (int step = 0; step < 64; step++)
             for (int i = 0; i < 2; i++)
                 for (int j = 0; j < 2; j++)
                     counts[i][j] +=
                         (uint64_t)__builtin_popcountll(pixel_bits[i * 64 + step] ^ weight_bits[step * 2 + j]);
         for (int i = 0; i < 2; i++)
-            for (int j = 0; j < 2; j++) sum += (double)counts[i][j];
+            for (int j = 0; j < 2; j++) all += counts[i][j];
+        sum += (double)all;
     }
     return sum;
 }

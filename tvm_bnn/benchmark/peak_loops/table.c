@@ -32,7 +32,7 @@ const compute_row compute_rows[] = {
         6 * 64 * 32 * 64.0, binary_vpopcntd),
     ROW("AVX2 nibble shuffle", "binary", "avx2", "avx2", 4 * 24 * 8 * 64.0, binary_nibble),
     ROW("AVX2 carry-save", "binary", "avx2", "avx2", 2 * 128 * 4 * 64.0, binary_carry_save),
-    ROW("scalar popcnt, 64 bits", "binary", "portable", "popcnt", 4 * 64 * 2 * 64.0, binary_popcnt),
+    ROW("scalar popcnt, 64 bits", "binary", "portable", "popcnt", 1 * 128 * 6 * 64.0, binary_popcnt),
     ROW("AVX-512 fma", "float32", "avx512-vpopcntdq", "avx512f", 8 * 12 * 16.0, float_avx512),
     ROW("AVX2 fma", "float32", "avx2", "avx2 fma", 8 * 12 * 8.0, float_avx2),
     ROW("AVX-512 vpdpbusd", "int8", "", "avx512f avx512_vnni", 8 * 12 * 64.0, int8_vnni),
