@@ -78,7 +78,7 @@ def test_peers_that_are_not_installed_are_skipped_with_a_reason(monkeypatch):
     for name, peer in LAYER_PEERS.items():
         if name.startswith("PyTorch"):
             continue
-        with pytest.raises(Unavailable, match="is not installed.*pip install 'tvm-bnn\\[bench\\]'"):
+        with pytest.raises(Unavailable, match=r"is not installed.*pip install 'tvm-bnn\[bench\]'"):
             peer(TINY[0], operands_of(TINY[0]), 1)
 
 
