@@ -7,7 +7,8 @@ canonical, on sign tensors
 packed, on words (see :mod:`schedules.bits`)
     ``bnn.pack``, ``bnn.packed_conv2d``, ``bnn.packed_dense``, ``bnn.packed_matmul``
 
-and ``bnn.blocked_conv2d`` / ``bnn.blocked_dense``, float layers whose weights are laid out for the kernels.
+and float layers whose weights are laid out for the kernels: ``bnn.blocked_conv2d`` / ``bnn.blocked_dense``, and
+``bnn.two_valued_conv2d`` / ``bnn.two_valued_dense``, whose weights of two values are stored as bits.
 
 The operators exist in TVM once this module is imported; TVMScript then knows them as ``R.bnn.*``.
 """
@@ -125,6 +126,16 @@ def blocked_dense(x: Expr, weights: Expr, channels: int) -> relax.Call:
     return call("blocked_dense", [x, weights], channels=channels)
 
 
+def two_valued_conv2d(x: Expr, bits: Expr, values: Expr, window: Window, channels: int) -> relax.Call:
+    """``bnn.blocked_conv2d`` with weights stored as bits; see :func:`schedules.conv2d.two_valued_conv2d`."""
+    return call("two_valued_conv2d", [x, bits, values], channels=channels, **window_attrs(window))
+
+
+def two_valued_dense(x: Expr, bits: Expr, values: Expr, channels: int) -> relax.Call:
+    """``bnn.blocked_dense`` with weights stored as bits; see :func:`schedules.conv2d.two_valued_dense`."""
+    return call("two_valued_dense", [x, bits, values], channels=channels)
+
+
 def _infer_sign(node: relax.Call) -> relax.TensorType:
     return node.args[0].ty
 
@@ -173,6 +184,8 @@ _OPERATORS: dict[str, tuple[Callable[..., relax.Call], _Infer]] = {
     "packed_dense": (packed_dense, _infer_rows("int32")),
     "blocked_conv2d": (blocked_conv2d, _infer_channels("float32")),
     "blocked_dense": (blocked_dense, _infer_rows("float32")),
+    "two_valued_conv2d": (two_valued_conv2d, _infer_channels("float32")),
+    "two_valued_dense": (two_valued_dense, _infer_rows("float32")),
 }
 
 

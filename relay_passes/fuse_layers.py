@@ -23,7 +23,10 @@ from relay_passes.rewrite import MAIN, Expr, Rewriter, bindings, is_constant, op
 
 _ANCHORS = frozenset(
     f"relax.bnn.{name}"
-    for name in ("packed_conv2d", "packed_dense", "packed_matmul", "blocked_conv2d", "blocked_dense")
+    for name in (
+        *("packed_conv2d", "packed_dense", "packed_matmul"),
+        *("blocked_conv2d", "blocked_dense", "two_valued_conv2d", "two_valued_dense"),
+    )
 )
 PACK = "relax.bnn.pack"
 #: Operators whose scalar operands TVM lowers to buffers, not to immediates.

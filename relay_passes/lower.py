@@ -14,7 +14,7 @@ from tvm import relax
 from relay_passes.dialect import dtype_of, shape_of, window_of
 from schedules.bconv2d import bconv2d, bdense, bmatmul
 from schedules.bitpack import bitpack
-from schedules.conv2d import conv2d, dense
+from schedules.conv2d import conv2d, dense, two_valued_conv2d, two_valued_dense
 
 _Legalize = Callable[[relax.BlockBuilder, relax.Call], relax.Expr]
 
@@ -93,6 +93,8 @@ _RULES: dict[str, _Legalize] = {
     "packed_matmul": _kernel(bmatmul, lambda node: _sizes(node, "depth")),
     "blocked_conv2d": _kernel(conv2d, lambda node: [window_of(node), *_sizes(node, "channels")]),
     "blocked_dense": _kernel(dense, lambda node: _sizes(node, "channels")),
+    "two_valued_conv2d": _kernel(two_valued_conv2d, lambda node: [window_of(node), *_sizes(node, "channels")]),
+    "two_valued_dense": _kernel(two_valued_dense, lambda node: _sizes(node, "channels")),
 }
 for _name, _rule in _RULES.items():
     tvm.ir.register_op_attr(f"relax.bnn.{_name}", "FLegalize", _rule)

@@ -15,6 +15,7 @@ from relay_passes.binarize import binarize
 from relay_passes.block_float_layers import block_float_layers
 from relay_passes.collapse_straight_through import collapse_straight_through
 from relay_passes.decompose_batch_norm import decompose_batch_norm
+from relay_passes.distribute_sums import distribute_sums
 from relay_passes.fold_constants import fold_constants
 from relay_passes.form_thresholds import form_thresholds
 from relay_passes.fuse_layers import fuse_layers
@@ -22,6 +23,7 @@ from relay_passes.hoist_input_scale import hoist_input_scale
 from relay_passes.lower import lower
 from relay_passes.pack_layers import pack_layers
 from relay_passes.schedule_kernels import schedule_kernels
+from relay_passes.settle_sign_zero import SignZero, settle_sign_zero
 from relay_passes.slice_conv3d import slice_conv3d
 from relay_passes.split_transposed_conv2d import split_transposed_conv2d
 from relay_passes.to_nhwc import to_nhwc
@@ -56,19 +58,21 @@ def _pass(function: Callable[..., Module], *options: object) -> Pass:
     return Pass(function.__name__, lambda module: function(module, *options))
 
 
-def simplify() -> list[Pass]:
+def simplify(sign_zero: SignZero = "exact") -> list[Pass]:
     """Float graph to channels-last float graph, in which layers can be examined."""
     return [
         _pass(fold_constants),
         _pass(decompose_batch_norm),
         _pass(collapse_straight_through),
         _pass(absorb_padding),
+        _pass(distribute_sums),
         _pass(hoist_input_scale),
         _pass(widen_conv1d),
         _pass(slice_conv3d),
         _pass(split_transposed_conv2d),
         _pass(to_nhwc),
         _pass(fold_constants),
+        _pass(settle_sign_zero, sign_zero),
     ]
 
 

@@ -9,6 +9,7 @@ tensor takes the value 0 in earnest.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -17,10 +18,13 @@ import numpy as np
 from tvm import relax
 
 from relay_passes import values as v
-from relay_passes.evaluate import ELEMENTWISE, evaluate
+from relay_passes.dialect import shape_of
+from relay_passes.evaluate import ELEMENTWISE, Array, evaluate
+from relay_passes.per_channel import Chain, integers_to, portions
 from relay_passes.rewrite import Expr, array_of, bindings, is_constant, op_name
 from relay_passes.values import ANY, Domain, Values, listed, union
 
+_MATRIX_RANK = 2
 _MOVES = (
     *("reshape", "permute_dims", "expand_dims", "squeeze", "broadcast_to", "flatten", "strided_slice", "concat"),
     *("split", "max", "min", "nn.max_pool2d", "nn.dropout", "astype"),
@@ -31,6 +35,8 @@ _SUMS = (
     *("matmul", "nn.conv1d", "nn.conv2d", "nn.conv3d", "nn.conv1d_transpose", "nn.conv2d_transpose"),
     *("bnn.conv2d", "bnn.dense", "bnn.matmul"),
 )
+#: What is zero everywhere in a window or along an axis stays zero.
+_MEANS = ("nn.avg_pool2d", "nn.adaptive_avg_pool2d", "mean", "sum")
 #: Activations that round to zero far from it.
 _SATURATING = ("nn.gelu", "nn.gelu_tanh", "nn.silu")
 
@@ -38,20 +44,35 @@ _SATURATING = ("nn.gelu", "nn.gelu_tanh", "nn.silu")
 class ValueDomains:
     """The values of the variables seen so far, which must come in the order of their bindings."""
 
-    def __init__(self) -> None:
-        """Start with nothing known."""
+    def __init__(self, proves_zeros: bool = False) -> None:
+        """Start with nothing known.
+
+        Parameters
+        ----------
+        proves_zeros
+            Whether a sign behind a layer of few-valued operands is tried on every sum that the layer can produce;
+            takes channels-last layers.
+        """
         self._known: dict[relax.Var, Values] = {}
+        self._made: dict[relax.Var, Expr] = {}
+        self._proves_zeros = proves_zeros
 
     @classmethod
-    def of_function(cls, function: relax.Function) -> ValueDomains:
+    def of_function(cls, function: relax.Function, proves_zeros: bool = False) -> ValueDomains:
         """Return the values of everything in a straight-line function."""
-        domains = cls()
+        domains = cls(proves_zeros)
+        domains.enter(function.params)
         for binding in bindings(function):
             domains.observe(binding.var, binding.value)
         return domains
 
+    def enter(self, params: Sequence[relax.Var]) -> None:
+        """Note a function's inputs: exact zeros are as likely there as black pixels are."""
+        self._known.update(dict.fromkeys(params, Values(zeros=True)))
+
     def observe(self, var: relax.Var, value: Expr) -> None:
         """Derive the values of a variable from what it is bound to."""
+        self._made[var] = value
         self._known[var] = self._of_call(value) if isinstance(value, relax.Call) else self.values(value)
 
     def of(self, value: Expr) -> Domain:
@@ -72,9 +93,43 @@ class ValueDomains:
     def _of_call(self, node: relax.Call) -> Values:
         name = (op_name(node) or "").removeprefix("relax.")
         operands = [self.values(arg) for arg in node.args]
+        if name == "sign" and self._proves_zeros and not operands[0].zeros and self._meets_zero(node.args[0]):
+            operands = [dataclasses.replace(operands[0], zeros=True)]
         if name in _RULES:
             return _RULES[name](node, operands)
         return self._of_elementwise(node) if f"relax.{name}" in ELEMENTWISE else ANY
+
+    def _meets_zero(self, x: Expr) -> bool:
+        """Tell whether a value that one layer's sum decides is zero for some sum that the layer can produce."""
+        chain = Chain(lambda value: self._made.get(value, value), self._is_exact_sum)
+        source = chain.source(x)
+        if source is None:
+            return False
+        layer = self._made[source]
+        sums, scale = self._sums(layer)
+        channels = shape_of(layer)[-1]
+        with np.errstate(all="ignore"):
+            return any(
+                bool((chain.of_sums(x, source, sums[:, None] * scale[portion], portion) == 0).any())
+                for portion in portions(channels, len(sums))
+            )
+
+    def _is_exact_sum(self, made: Expr) -> bool:
+        """Tell whether a call is a layer of signs and signs with a scale per output channel."""
+        name = op_name(made)
+        if name in {"relax.bnn.conv2d", "relax.bnn.dense"}:
+            return True
+        if name not in {"relax.nn.conv2d", "relax.matmul"} or not is_constant(made.args[1]):
+            return False
+        x = self.of(made.args[0])
+        return x is not None and {abs(value) for value in x} <= {0.0, 1.0} and _scale_of(made) is not None
+
+    def _sums(self, layer: relax.Call) -> tuple[Array, Array]:
+        """Return the integers that a layer sums up to, and their scale for each channel, in the layer's dtype."""
+        weight = array_of(layer.args[1])
+        channels = shape_of(layer)[-1]
+        scale = _scale_of(layer) if op_name(layer) in {"relax.nn.conv2d", "relax.matmul"} else np.ones(channels)
+        return integers_to(weight.size // channels), np.asarray(scale, str(layer.ty.dtype))
 
     def _of_elementwise(self, node: relax.Call) -> Values:
         tensors = [arg for arg in node.args if isinstance(arg.ty, relax.TensorType)]
@@ -85,13 +140,23 @@ class ValueDomains:
         return ANY if bounds is None else bounds(node, operands)
 
 
+def _scale_of(layer: relax.Call) -> Array | None:
+    """Return the magnitude that each output channel's weights have in common, None if there is no such."""
+    weight = array_of(layer.args[1])
+    rows = weight.T if op_name(layer) == "relax.matmul" else weight.reshape(len(weight), -1)
+    magnitudes = np.abs(rows)
+    return magnitudes[:, 0] if rows.ndim == _MATRIX_RANK and (magnitudes == magnitudes[:, :1]).all() else None
+
+
 _Rule = Callable[[relax.Call, Sequence[Values]], Values]
 
 _RULES: dict[str, _Rule] = {
-    **dict.fromkeys(("sign", "bnn.sign"), lambda _, operands: v.sign_of(operands[0])),
+    "sign": lambda _, operands: v.sign_of(operands[0]),
+    "bnn.sign": lambda *_: listed([-1.0, 1.0]),
     **dict.fromkeys(_COMPARISONS, lambda _, operands: listed([0.0, 1.0])),
     **dict.fromkeys(_MOVES, lambda _, operands: operands[0]),
     **dict.fromkeys(_SUMS, lambda _, operands: Values(zeros=all(x.few is not None for x in operands))),
+    **dict.fromkeys(_MEANS, lambda _, operands: v.mean_of(operands[0])),
     **dict.fromkeys(_SATURATING, lambda _, operands: Values(zeros=True)),
     **dict.fromkeys(("zeros", "zeros_like"), lambda _, operands: listed([0.0])),
     **dict.fromkeys(("ones", "ones_like"), lambda _, operands: listed([1.0])),
@@ -145,6 +210,8 @@ def _sum(node: relax.Call, operands: Sequence[Values]) -> Values:
 def _moved(node: relax.Call, operands: Sequence[Values], zeros: bool) -> Values:
     """Return the bounds of a tensor scaled or shifted by one number."""
     dtype = str(node.args[0].ty.dtype)
+    if not dtype.startswith("float"):
+        dtype = "float64"  # a bound may be infinite
     corners = [
         evaluate(node, [np.array(left, dtype), np.array(right, dtype)]).astype(float).item()
         for left, right in itertools.product(*((operand.low, operand.high) for operand in operands))

@@ -86,6 +86,12 @@ def whole(x: Values) -> Values:
     return listed(float(value) for value in range(math.floor(x.low), math.ceil(x.high) + 1))
 
 
+def mean_of(x: Values) -> Values:
+    """A mean or a sum of zeros is zero; where they have other company, a value of one sign only stays on its side."""
+    low, high = (0.0 if x.low >= 0 else -math.inf), (0.0 if x.high <= 0 else math.inf)
+    return Values(None, low, high, x.zeros and (x.low >= 0 or x.high <= 0))
+
+
 def negative(x: Values) -> Values:
     """Mirror the bounds."""
     return Values(None, -x.high, -x.low, x.zeros)

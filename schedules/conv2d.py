@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tvm import te
+from tvm import te, tirx
 from tvm.ir import Expr as Index
 
 from schedules.convolution import accumulate, accumulate_rows, first_channels
@@ -10,6 +10,8 @@ from schedules.window import Window
 
 #: The name of the block that schedules tile.
 ANCHOR = "multiply_accumulate"
+#: The name of the block that turns stored bits into weights, a tile of channels at a time.
+UNPACK = "unpack"
 
 
 def _product(a: Index, w: Index) -> Index:
@@ -33,3 +35,39 @@ def dense(x: te.Tensor, weights: te.Tensor, channels: int) -> te.Tensor:
     """Linear layer ``(..., K)`` x ``(blocks, K, lanes)`` to ``(..., channels)``; both operands are float32."""
     total = accumulate_rows(x, weights, ANCHOR, _product)
     return total if int(total.shape[-1]) == channels else first_channels(total, channels, "crop", _same)
+
+
+def two_valued_conv2d(x: te.Tensor, bits: te.Tensor, values: te.Tensor, window: Window, channels: int) -> te.Tensor:
+    """Return :func:`conv2d` with weights that :func:`two_valued` unpacks."""
+    return conv2d(x, two_valued(bits, values), window, channels)
+
+
+def two_valued_dense(x: te.Tensor, bits: te.Tensor, values: te.Tensor, channels: int) -> te.Tensor:
+    """Return :func:`dense` with weights that :func:`two_valued` unpacks."""
+    return dense(x, two_valued(bits, values), channels)
+
+
+def two_valued(bits: te.Tensor, values: te.Tensor) -> te.Tensor:
+    """Return float weights, blocked, of two values per output channel.
+
+    Parameters
+    ----------
+    bits
+        ``(blocks, ..., depth)`` unsigned; bit ``l`` belongs to lane ``l``.
+    values
+        ``(2, blocks * lanes)`` float32: what bit 0 and bit 1 stand for.
+
+    Returns
+    -------
+    ``(blocks, ..., depth, lanes)`` float32.
+    """
+    blocks = int(bits.shape[0])
+    lanes = int(values.shape[1]) // blocks
+
+    def weight(*index: Index) -> Index:
+        block, lane = index[0], index[-1]
+        channel = block * lanes + lane
+        is_set = (bits[index[:-1]] >> lane.astype(bits.dtype)) & tirx.const(1, bits.dtype)
+        return tirx.Select(is_set != 0, values[1, channel], values[0, channel])
+
+    return te.compute((*bits.shape, lanes), weight, name=UNPACK)

@@ -6,7 +6,12 @@ from typing import TypeAlias
 
 from tvm import s_tir, tirx
 
+from schedules.parallel import parallelize, vector_steps
+
 Schedule: TypeAlias = s_tir.Schedule
+
+#: Axes that threads share: sample and image row.
+_ROWS = 2
 
 
 def schedule_loops(schedule: Schedule, lanes: int) -> None:
@@ -30,11 +35,12 @@ def _vectorize_channels(schedule: Schedule, block: s_tir.schedule.SBlockRV, lane
     reduced = [loop for loop, axis in zip(loops, axes, strict=True) if axis.iter_type == tirx.IterVar.CommReduce]
     if not spatial:
         return
-    channel = spatial[-1]
+    *outer, channel = spatial
+    rows = parallelize(schedule, outer[:_ROWS], vector_steps(schedule, block, lanes)) if outer else []
     if int(schedule.get(channel).extent) % lanes or _loads_vectors(schedule, block):
         return
     if reduced:
-        schedule.reorder(*spatial[:-1], *reduced, channel)
+        schedule.reorder(*rows, *outer[_ROWS:], *reduced, channel)
     _, lane = schedule.split(channel, [None, lanes])
     schedule.vectorize(lane)
     if reduced:

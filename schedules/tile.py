@@ -16,6 +16,8 @@ from typing import TypeAlias
 from tvm import s_tir, tirx
 
 from schedules.bitpack import PACK, PACK_WORDS
+from schedules.conv2d import UNPACK
+from schedules.parallel import parallelize, vector_steps
 
 Schedule: TypeAlias = s_tir.Schedule
 
@@ -103,6 +105,14 @@ def schedule_anchored(schedule: Schedule, anchor: str, tile: Tile) -> None:
     if pack is not None and tile.groups is not None:
         schedule.reverse_compute_at(pack, pixel_tile, preserve_unit_loops=True)
     schedule.compute_at(reduction, group, preserve_unit_loops=True)
+    shared = [channel_tile, *outer]
+    for block in schedule.get_child_blocks(schedule.get_sblock("root")):
+        if schedule.get(block).name_hint == UNPACK:
+            # Once for all pixels of a tile of channels: as many weights as stay in the second-level cache.
+            schedule.compute_at(block, channel_tile, preserve_unit_loops=True)
+            schedule.vectorize(schedule.get_loops(block)[-1])
+            shared = [channel_tile]
+    parallelize(schedule, shared, vector_steps(schedule, reduction, tile.lanes))
     schedule.set_scope(reduction, 0, "local")
 
     _tile_reduction(schedule, reduction, tile)
@@ -137,7 +147,11 @@ def inlinable(schedule: Schedule, anchor: str) -> list[s_tir.schedule.SBlockRV]:
     for block in schedule.get_child_blocks(schedule.get_sblock("root")):
         name = schedule.get(block).name_hint
         consumers = _names(schedule, schedule.get_consumers(block))
-        if name in (anchor, "pad") or name in outputs or any(consumer.startswith(PACK) for consumer in consumers):
+        if (
+            name in (anchor, "pad", UNPACK)
+            or name in outputs
+            or any(consumer.startswith(PACK) for consumer in consumers)
+        ):
             continue
         found.append(block)
     return found

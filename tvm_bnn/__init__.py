@@ -1,4 +1,4 @@
-"""Compile trained binarized PyTorch models to bit-packed kernels for ARM and x86 CPUs.
+"""Compile trained binarized PyTorch and ONNX models to bit-packed kernels for ARM and x86 CPUs.
 
 import tvm_bnn
 compiled = tvm_bnn.compile_model(module, example_inputs, target="native")

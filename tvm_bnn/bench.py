@@ -41,7 +41,7 @@ class Options:
     record: Path | None = None
     """File that every result is appended to, one JSON line each, with all samples and facts about the machine."""
     threads: int = 1
-    """Threads that loops and peers may use; compiled kernels use one."""
+    """Threads that loops, compiled kernels and peers may use."""
     peers: bool = True
     """Measure PyTorch, ONNX Runtime and OpenVINO beside it, as far as they are installed."""
     only: str = ""
@@ -73,7 +73,7 @@ def _bench(options: Options) -> int:
         raise UserError(f"--threads {options.threads} --repeats {options.repeats}: both must be at least 1")
     # Read when the libraries are loaded, so before anything imports them.
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    os.environ.setdefault("TVM_NUM_THREADS", "1")
+    os.environ["TVM_NUM_THREADS"] = str(options.threads)
     from tvm_bnn.benchmark.options import Plan, local_target
 
     plan = Plan(

@@ -6,7 +6,7 @@ import importlib
 import sys
 
 COMMANDS = {
-    "compile": "compile a trained binarized PyTorch model and report on it",
+    "compile": "compile a trained binarized PyTorch or ONNX model and report on it",
     "bench": "measure this machine, single layers and whole networks, beside what others reach",
 }
 

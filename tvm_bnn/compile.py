@@ -19,18 +19,21 @@ ZOO = Path(__file__).parent / "zoo"
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Compile a trained binarized PyTorch model for a CPU, check it against PyTorch, and report on it."""
+    """Compile a trained binarized model for a CPU, check it against the framework it comes from, and report on it."""
 
     model: Annotated[Path, tyro.conf.Positional] = ZOO / "digits.pt2"
-    """What torch.export.save wrote; by default a small network for handwritten digits that comes with the package."""
+    """What torch.export.save wrote, or an .onnx file; by default a small network for digits from the package."""
     target: str = "native"
     """Machine to compile for: a name that 'list' prints, or a TVM target in JSON."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """Artifact to write; by default <model>.<target>.so here. The report goes beside it, as .report.json."""
     inputs: Path | None = None
     """Real inputs to verify on: .npy, or .npz with one array for each input, in order, and perhaps 'labels'."""
+    sign_zero: Literal["exact", "plus", "minus"] = "exact"
+    """Sign of an exact zero: 0 as in the model, at the cost of a second bit plane where zeros are to be expected, or
+    always +1 or -1, which is faster and another model where zeros occur; the report counts them."""
     verify: bool = True
-    """Compare with PyTorch, and measure both where the target is this machine."""
+    """Compare with PyTorch or ONNX Runtime, and measure both where the target is this machine."""
     linker: Literal["zig", "system"] = "zig"
     """Who links the library: Zig from PyPI, or the system's (cross) compiler."""
     format: Literal["table", "json"] = "table"
@@ -72,6 +75,7 @@ def _compile(options: Options) -> int:
         target=options.target,
         output=options.output,
         samples=_samples(options),
+        sign_zero=options.sign_zero,
         verify=options.verify,
         toolchain=options.linker,
         dump_ir=options.dump_ir,

@@ -17,6 +17,7 @@ import torch
 import tvm_bnn
 from relay_passes import pipeline
 from relay_passes.layers import Layer, layers_of
+from relay_passes.settle_sign_zero import SignZero
 from schedules.errors import UserError
 from schedules.link import Toolchain
 from schedules.target import Target, find_target
@@ -53,13 +54,14 @@ class _Clock:
         return result
 
 
-def compile_model(
+def compile_model(  # noqa: PLR0913  (all but two are options by keyword)
     model: str | os.PathLike[str] | torch.nn.Module,
     example_inputs: Sequence[torch.Tensor] = (),
     *,
     target: str | Target = "native",
     output: str | os.PathLike[str] | None = None,
     samples: Samples | None = None,
+    sign_zero: SignZero = "exact",
     verify: bool = True,
     toolchain: Toolchain = "zig",
     dump_ir: Path | None = None,
@@ -69,7 +71,7 @@ def compile_model(
     Parameters
     ----------
     model
-        A ``.pt2`` file, or a module.
+        A ``.pt2`` or ``.onnx`` file, or a module.
     example_inputs
         For a module: tensors of the shapes to compile for.
     target
@@ -78,8 +80,11 @@ def compile_model(
         The artifact to write; by default ``<model>.<target>.so`` in the working directory. The report goes beside it.
     samples
         Inputs to verify on; random ones if None.
+    sign_zero
+        What the sign of an exact zero is: 0 as in the model, which takes a second bit plane where zeros are to be
+        expected, or always +1 (``plus``) or -1 (``minus``). The reference's signs are the same.
     verify
-        Compare the compiled model with PyTorch, and measure both where the target is this machine.
+        Compare the compiled model with PyTorch or ONNX Runtime, and measure both where the target is this machine.
     toolchain
         Which linker makes the library: Zig's from PyPI, or the system's cross compiler.
     dump_ir
@@ -88,15 +93,16 @@ def compile_model(
     Raises
     ------
     UserError
-        If something about the model or the target makes it impossible, or the compiled model disagrees with PyTorch.
-        No artifact is written then.
+        If something about the model or the target makes it impossible, or the compiled model disagrees with its
+        reference. No artifact is written then.
     """
     goal = target if isinstance(target, Target) else find_target(target)
     clock = _Clock()
     source = clock.run("reading the model", lambda: open_model(model, example_inputs))
     imported = clock.run("importing", source.read)
     observe = ir_dumper(dump_ir)
-    simplified = clock.run("simplifying", lambda: pipeline.run(imported.module, pipeline.simplify(), observe))
+    simplification = pipeline.simplify(sign_zero)
+    simplified = clock.run("simplifying", lambda: pipeline.run(imported.module, simplification, observe))
     layers = layers_of(simplified)
     refuse_without_binary_layers(source.name, layers)
     passes = pipeline.canonicalize() + pipeline.pack(goal.isa) + pipeline.lower_to(goal.isa)
@@ -117,7 +123,7 @@ def compile_model(
             for spec in zip(imported.input_names, imported.input_shapes, imported.input_dtypes, strict=True)
         ),
         outputs=backend.output_specs(scheduled),
-        passes=tuple(step.name for step in pipeline.simplify() + passes),
+        passes=tuple(step.name for step in simplification + passes),
         kernels=kernels,
         versions=versions(),
         float_bytes=imported.float_bytes,
@@ -127,7 +133,7 @@ def compile_model(
     checked = verification.NOT_ASKED
     if verify:
         checked = clock.run(
-            "verifying", lambda: verification.verify(source.reference(), manifest, library, goal, samples)
+            "verifying", lambda: verification.verify(source.reference(sign_zero), manifest, library, goal, samples)
         )
     path = Path(output) if output is not None else Path(f"{source.name}.{goal.name}.so")
     size = artifact.write_artifact(path, library, manifest)
@@ -139,6 +145,7 @@ def compile_model(
         machine=goal.machine,
         layers=rows,
         kernels=kernels,
+        sign_zero=sign_zero,
         float_bytes=imported.float_bytes,
         library_bytes=len(library),
         artifact_bytes=size,
@@ -158,14 +165,14 @@ def compile_model(
 
 def refuse_without_binary_layers(model: str, layers: Sequence[Layer]) -> None:
     """Raise a one-line ``UserError`` that goes through the layers if none of them is binary."""
-    if any(layer.float_reason is None for layer in layers):
+    if any(layer.float_reason is None or layer.stores_bits for layer in layers):
         return
     looked_at = "; ".join(f"'{layer.name}': {layer.float_reason}" for layer in layers[:MOST_EXPLAINED])
     more = len(layers) - MOST_EXPLAINED
     raise UserError(
         f"model '{model}' has no binary layer among its {len(layers)} convolutions and linear layers"
         + (f" ({looked_at}{f'; and {more} more' if more > 0 else ''})" if layers else "")
-        + "; a layer is binary if its input takes two values, or -b, 0, b, and each output channel of its weight two"
+        + "; a layer runs on bits if its input and the channels of its weight take few, evenly spaced values each"
     )
 
 

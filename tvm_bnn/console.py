@@ -132,7 +132,7 @@ def _layer_table(layers: Sequence[LayerRow]) -> Table:
             layer.name,
             layer.kind,
             "x".join(map(str, layer.weight_shape)) or "-",
-            "[green]bits[/]" if layer.binary else "[yellow]float[/]",
+            _runs_in(layer),
             layer.kernel or "-",
             count_text(layer.macs),
             bytes_text(layer.bytes_before),
@@ -142,14 +142,21 @@ def _layer_table(layers: Sequence[LayerRow]) -> Table:
     return table
 
 
+def _runs_in(layer: LayerRow) -> str:
+    if not layer.runs_on_bits:
+        return "[yellow]float[/]" + (", weight bits" if layer.stores_bits else "")
+    inputs, weights = layer.bit_planes
+    return "[green]bits[/]" + (f" {inputs}x{weights}" if (inputs, weights) != (1, 1) else "")
+
+
 def _size_rows(report: Report) -> list[tuple[str, str]]:
-    binary = sum(layer.binary for layer in report.layers)
+    on_bits = sum(layer.runs_on_bits for layer in report.layers)
     share = report.binary_macs / report.macs if report.macs else 0.0
     constants = sum(layer.bytes_after for layer in report.layers)
     weights = sum(layer.bytes_before for layer in report.layers)
     return [
         ("model", f"{report.model} for {report.target} ({report.machine}, {report.isa})"),
-        ("binary", f"{binary} of {len(report.layers)} layers, {share:.1%} of {count_text(report.macs)}MACs"),
+        ("on bits", f"{on_bits} of {len(report.layers)} layers, {share:.1%} of {count_text(report.macs)}MACs"),
         ("weights", f"{bytes_text(weights)} float → {bytes_text(constants)} with all constants of the kernels"),
         (
             "size",
@@ -175,9 +182,20 @@ def _parity_rows(report: Report) -> list[tuple[str, str]]:
         rows.append(("accuracy", f"{report.accuracy:.2%} of the {parity.samples} samples, by the compiled model"))
     if parity.signs:
         rows.append(
-            ("sign(0)", f"{parity.zero_signs} of {parity.signs} activations' signs were of an exact zero (→ +1)")
+            (
+                "sign(0)",
+                f"{parity.zero_signs} of {parity.signs} activations' signs were of an exact zero; "
+                + _SIGN_OF_ZERO[report.sign_zero],
+            )
         )
     return rows
+
+
+_SIGN_OF_ZERO = {
+    "exact": "0 where the model makes zeros (a second bit plane), +1 where none are to be expected",
+    "plus": "taken for +1, by PyTorch as well",
+    "minus": "taken for -1, by PyTorch as well",
+}
 
 
 def _latency_rows(report: Report) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from relay_passes.distribute_sums import TERM
 from relay_passes.layers import Layer
 from relay_passes.split_transposed_conv2d import PHASE
 from rpc.measurement import Samples
@@ -23,11 +24,16 @@ class LayerRow(msgspec.Struct, frozen=True):
     Parameters
     ----------
     name, kind, weight_shape
-        As in the PyTorch model; output channels first, channels last.
+        As in the model's file; output channels first, channels last.
+    bit_planes
+        How many sign tensors its input and its weight (or second operand) are the sums of, as it runs; zeros if it
+        runs in float.
     binary
-        Whether it runs on bits.
+        Whether it runs on bits and both operands are signs, up to scale and offset.
+    stores_bits
+        Whether it runs in float, but its weights are stored as bits.
     reason
-        Why it stayed float; empty if it is binary.
+        Why it stayed float; empty if it runs on bits.
     kernel
         Kernel, instruction set and register tile.
     macs
@@ -40,12 +46,19 @@ class LayerRow(msgspec.Struct, frozen=True):
     name: str
     kind: str
     weight_shape: tuple[int, ...]
+    bit_planes: tuple[int, int]
     binary: bool
+    stores_bits: bool
     reason: str
     kernel: str
     macs: int
     bytes_before: int
     bytes_after: int
+
+    @property
+    def runs_on_bits(self) -> bool:
+        """Whether its products are popcounts."""
+        return self.bit_planes != (0, 0)
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -84,6 +97,7 @@ class Report(msgspec.Struct, frozen=True):
     machine: str
     layers: tuple[LayerRow, ...]
     kernels: tuple[KernelUse, ...]
+    sign_zero: str
     float_bytes: int
     library_bytes: int
     artifact_bytes: int
@@ -98,7 +112,7 @@ class Report(msgspec.Struct, frozen=True):
     @property
     def binary_macs(self) -> int:
         """Multiply-accumulates that run on bits."""
-        return sum(layer.macs for layer in self.layers if layer.binary)
+        return sum(layer.macs for layer in self.layers if layer.runs_on_bits)
 
     @property
     def macs(self) -> int:
@@ -131,7 +145,9 @@ def layer_rows(
             name=layer.name,
             kind=layer.kind,
             weight_shape=layer.weight_shape,
-            binary=layer.float_reason is None,
+            bit_planes=layer.bit_planes,
+            binary=layer.is_binary,
+            stores_bits=layer.stores_bits,
             reason=layer.float_reason or "",
             kernel=choices.get(layer.name, ""),
             macs=layer.macs,
@@ -141,21 +157,34 @@ def layer_rows(
         for layer in layers
     )
     for row in rows:
-        if row.binary and not row.kernel.startswith("b"):
+        if row.runs_on_bits and not row.kernel.startswith("b"):
             raise RuntimeError(
-                f"layer '{row.name}' counts as binary, but runs in {row.kernel or 'no kernel of its own'}"
+                f"layer '{row.name}' counts as running on bits, but runs in {row.kernel or 'no kernel of its own'}"
             )
-    return tuple(_merged(list(phases)) for _, phases in itertools.groupby(rows, lambda row: row.name.split(PHASE)[0]))
+    return tuple(_merged(list(phases)) for _, phases in itertools.groupby(rows, lambda row: _whole(row.name)))
+
+
+def _whole(name: str) -> str:
+    """Return the name of the layer in the model that a part belongs to."""
+    return name.split(PHASE, maxsplit=1)[0].split(TERM, maxsplit=1)[0]
 
 
 def _merged(phases: list[LayerRow]) -> LayerRow:
-    """Put the parts of a transposed or 3-D convolution back into the one layer that they are."""
+    """Put the parts of a transposed or 3-D convolution, or of a layer of a sum, back into the one layer they are."""
     first = phases[0]
     if len(phases) == 1:
         return first
+    if TERM in first.name:
+        return msgspec.structs.replace(
+            first,
+            name=_whole(first.name),
+            bit_planes=(sum(term.bit_planes[0] for term in phases), first.bit_planes[1]),
+            binary=False,
+            bytes_after=sum(term.bytes_after for term in phases),
+        )
     return msgspec.structs.replace(
         first,
-        name=first.name.split(PHASE)[0],
+        name=_whole(first.name),
         kind=f"conv2d x {len(phases)}",
         macs=sum(phase.macs for phase in phases),
         bytes_before=sum(phase.bytes_before for phase in phases),

@@ -17,12 +17,15 @@ from schedules.isa import isa_named
 from tvm_bnn.artifact import Manifest, TensorSpec, read_artifact
 
 Array = npt.NDArray[Any]
+_THREADS = "TVM_NUM_THREADS"
+#: What this process told TVM.
+_settled: dict[str, str] = {}
 
 
 class Model:
     """A compiled model: call it with NumPy arrays or torch tensors, it answers in kind."""
 
-    def __init__(self, manifest: Manifest, library: Path) -> None:
+    def __init__(self, manifest: Manifest, library: Path, threads: int | None = None) -> None:
         """Load the library; it may be deleted afterwards.
 
         Parameters
@@ -31,9 +34,11 @@ class Model:
             Of the artifact that the library comes from.
         library
             A shared library on disk, under a name that this process has not loaded before.
+        threads
+            That large layers are shared out to; one number for all models of a process. None for what the first
+            model settled, else for the environment's TVM_NUM_THREADS, else for 1.
         """
-        # TVM reads this before the first call; unset, every parallel region asks the system for its cores.
-        os.environ.setdefault("TVM_NUM_THREADS", "1")
+        _settle_threads(threads)
         import tvm
         from tvm.runtime.vm import VirtualMachine
 
@@ -82,6 +87,16 @@ class Model:
         return lambda: self._main(*tensors)
 
 
+def _settle_threads(threads: int | None) -> None:
+    """Tell TVM how many threads to use: it reads the variable once, before the first call."""
+    wanted = str(threads) if threads is not None else _settled.get(_THREADS, os.environ.get(_THREADS, "1"))
+    if not wanted.isdecimal() or int(wanted) < 1:
+        raise UserError(f"threads: '{wanted}'; at least 1 is needed")
+    if _settled.setdefault(_THREADS, wanted) != wanted:
+        raise UserError(f"threads: {wanted}; another model of this process has settled for {_settled[_THREADS]}")
+    os.environ[_THREADS] = wanted
+
+
 def _checked(value: Any, spec: TensorSpec) -> Array:
     """Return an input as a contiguous array, or say what is wrong with it."""
     if hasattr(value, "detach"):
@@ -96,8 +111,15 @@ def _checked(value: Any, spec: TensorSpec) -> Array:
     return np.ascontiguousarray(array)
 
 
-def load(path: str | os.PathLike[str]) -> Model:
+def load(path: str | os.PathLike[str], threads: int | None = None) -> Model:
     """Load an artifact.
+
+    Parameters
+    ----------
+    path
+        What the compiler wrote.
+    threads
+        As :class:`Model` has it.
 
     Raises
     ------
@@ -116,4 +138,4 @@ def load(path: str | os.PathLike[str]) -> Model:
     with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
         copy = Path(folder) / "model.so"
         copy.write_bytes(library)
-        return Model(manifest, copy)
+        return Model(manifest, copy, threads)

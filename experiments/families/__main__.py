@@ -17,16 +17,17 @@ from tvm_bnn.compiler import compile_model
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What became of one family: binary layers found, and how the compiled model compares with PyTorch."""
+    """What became of one family: layers found binary, layers on bit planes, and how the model compares with PyTorch."""
 
     family: Family
     found: int
+    on_planes: int
     parity: str
 
     @property
     def is_right(self) -> bool:
         """Whether every binary layer, and nothing else, runs on bits."""
-        return self.found == self.family.binary_layers
+        return (self.found, self.on_planes) == (self.family.binary_layers, self.family.plane_layers)
 
 
 def compile_family(family: Family, target: str, folder: Path) -> Row:
@@ -44,12 +45,13 @@ def compile_family(family: Family, target: str, folder: Path) -> Row:
     except UserError as error:
         if "has no binary layer" not in str(error):
             raise
-        return Row(family, 0, "refused: no binary layer")
+        return Row(family, 0, 0, "refused: no binary layer")
     parity = compiled.report.parity
     found = sum(layer.binary for layer in compiled.report.layers)
+    on_planes = sum(layer.runs_on_bits and not layer.binary for layer in compiled.report.layers)
     if parity is None:
-        return Row(family, found, compiled.report.not_verified)
-    return Row(family, found, f"{parity.agreeing}/{parity.samples}, max |Δ| {parity.max_difference:.1e}")
+        return Row(family, found, on_planes, compiled.report.not_verified)
+    return Row(family, found, on_planes, f"{parity.agreeing}/{parity.samples}, max |Δ| {parity.max_difference:.1e}")
 
 
 def main(target: str = "native", only: str = "") -> int:
@@ -66,20 +68,21 @@ def main(target: str = "native", only: str = "") -> int:
     -------
     0 if every family is right, else 1.
     """
-    print("| family | how it spells binarization | binary layers found / there | parity | right |")
-    print("|---|---|---|---|---|")
+    print("| family | how it spells binarization | binary layers found / there | on bit planes | parity | right |")
+    print("|---|---|---|---|---|---|")
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
         for family in (family for family in FAMILIES if only in family.name):
             try:
                 row = compile_family(family, target, Path(folder))
             except UserError as error:
-                row = Row(family, 0, str(error))
+                row = Row(family, 0, 0, str(error))
             wrong += not row.is_right
             cells = (
                 family.name,
                 family.idiom.replace("|", "\\|"),
                 f"{row.found} / {family.binary_layers}",
+                f"{row.on_planes} / {family.plane_layers}" if family.plane_layers or row.on_planes else "",
                 row.parity.replace("|", "\\|"),
                 "yes" if row.is_right else "NO",
             )

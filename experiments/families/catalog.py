@@ -13,6 +13,7 @@ from experiments.families import (
     concat,
     detection,
     dorefa,
+    few_bits,
     fourier,
     fsmn,
     grouped,
@@ -57,6 +58,7 @@ FAMILIES: tuple[Family, ...] = (
     *bert.FAMILIES,
     *point_net.FAMILIES,
     *fsmn.FAMILIES,
+    *few_bits.FAMILIES,
     *look_alikes.FAMILIES,
     *shapes.FAMILIES,
 )

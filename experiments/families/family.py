@@ -38,6 +38,8 @@ class Family:
     binary_layers
         Convolutions, linears and matrix products of one inference whose two operands are both binary: one of two
         values (and zero at a border or a tie), up to a scale per weight row and per sample or activation row.
+    plane_layers
+        Layers that run as sums of bit planes though they are not binary: both operands take few values.
     total_layers
         Those, and all others that read the input; a layer that runs twice counts twice.
     exports
@@ -56,6 +58,7 @@ class Family:
     total_layers: int
     exports: bool = True
     notes: str = ""
+    plane_layers: int = 0
     prepare: Callable[[nn.Module], None] = leave
 
     def build(self) -> nn.Module:

@@ -1,6 +1,6 @@
 """Networks with signs in them whose layers are not binary: what a compiler must leave alone.
 
-One operand is real, or has three or four values.
+One operand at least is real.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from experiments.families.building_blocks import (
     resnet,
     sign,
 )
-from experiments.families.dorefa import RoundedActivation, pre_activation_resnet
 from experiments.families.family import Family, normal
 
 
@@ -86,16 +85,6 @@ class BinaryWeightConv2d(nn.Conv2d):
         return functional.conv2d(x, weight, None, self.stride, self.padding)
 
 
-class TernaryConv2d(BinaryWeightConv2d):
-    """TWN (Li et al., arXiv 1605.04711): weights within Δ = 0.7·mean|w| are 0, the others ±α; signs as input."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Convolve signs with ternary weights."""
-        large = (self.weight.abs() > 0.7 * channel_mean(self.weight.abs())).float()
-        scale = (self.weight.abs() * large).sum((1, 2, 3), keepdim=True) / large.sum((1, 2, 3), keepdim=True)
-        return functional.conv2d(sign(x), self.weight.sign() * large * scale, None, self.stride, self.padding)
-
-
 class SineConv2d(BinaryWeightConv2d):
     """BiPer's first stage (Vargas et al., CVPR 2024): signs as input, weights sin(ω·w), still real."""
 
@@ -149,13 +138,6 @@ FAMILIES = (
         "weights of three values, real input",
     ),
     look_alike(
-        "Multi-prize ticket 1/1",
-        "trick(sign, polynomial); scale * sign(w) * mask",
-        lambda: resnet(masked_signs),
-        6,
-        "binary input, but weights of three values",
-    ),
-    look_alike(
         "LBCNN",
         "buffer of {-1, 0, 1}",
         lambda: resnet(LocalBinaryConv2d),
@@ -168,20 +150,6 @@ FAMILIES = (
         lambda: resnet(BinaryWeightConv2d),
         6,
         "binary weights, real input",
-    ),
-    look_alike(
-        "TWN with binary activations",
-        "sign(x); sign(w) * (|w| > delta) * scale",
-        lambda: resnet(TernaryConv2d),
-        6,
-        "binary input, but weights of three values",
-    ),
-    look_alike(
-        "DoReFa, two-bit activations",
-        "torch.round(clamp(x, 0, 1) * 3) / 3; sign(w / E) * E",
-        lambda: pre_activation_resnet(lambda: RoundedActivation(2)),
-        9,
-        "binary weights, activations of four values",
     ),
     look_alike(
         "ReActNet, first step",

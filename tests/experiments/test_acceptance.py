@@ -19,7 +19,7 @@ ON_ARM = (
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_all_binary_layers_of_a_family_run_on_bits(family, tmp_path):
     row = compile_family(family, "native", tmp_path)
-    assert row.found == family.binary_layers
+    assert (row.found, row.on_planes) == (family.binary_layers, family.plane_layers)
 
 
 @pytest.mark.parametrize("family", [f for f in FAMILIES if f.name in ON_ARM], ids=lambda family: family.name)
@@ -28,5 +28,5 @@ def test_a_family_agrees_on_an_emulated_board(family, tmp_path):
     if missing is not None:
         pytest.skip(missing)
     row = compile_family(family, "rpi3", tmp_path)
-    assert row.found == family.binary_layers
+    assert (row.found, row.on_planes) == (family.binary_layers, family.plane_layers)
     assert "/" in row.parity

@@ -8,16 +8,18 @@ from relay_passes.values import Values, describe, listed, union
 SHAPE = (1, 4, 4, 2)
 
 
-def domain_of(make):
+def domain_of(make, moved=True, proves_zeros=False):
+    """The values of ``make`` of a tensor without exact zeros by construction; of a model's input if not ``moved``."""
     builder = relax.BlockBuilder()
     x = relax.Var("x", relax.TensorType(SHAPE, "float32"))
     with builder.function("main", [x]):
         with builder.dataflow():
-            made = builder.emit(make(builder, x))
+            moved_x = builder.emit(relax.op.add(x, relax.const(0.1))) if moved else x
+            made = builder.emit(make(builder, moved_x))
             y = builder.emit_output(made)
         builder.emit_func_output(y)
     function = builder.get()["main"]
-    return ValueDomains.of_function(function).of(function.body.blocks[0].bindings[-1].var)
+    return ValueDomains.of_function(function, proves_zeros).of(function.body.blocks[0].bindings[-1].var)
 
 
 def signs(builder, x):
@@ -60,6 +62,31 @@ def signs(builder, x):
 def test_a_tensors_values_follow_from_its_operators(make, expected):
     domain = domain_of(make)
     assert domain == (None if expected is None else frozenset(expected))
+
+
+def test_zeros_are_as_likely_in_an_input_as_any_other_value():
+    assert domain_of(lambda _b, x: relax.op.sign(x), moved=False) == {-1, 0, 1}
+
+
+def test_a_mean_of_what_is_rectified_keeps_its_zeros():
+    def mean_of_relu(builder, x):
+        return relax.op.sign(builder.emit(relax.op.mean(builder.emit(relax.op.nn.relu(x)), [1, 2])))
+
+    assert domain_of(mean_of_relu) == {0, 1}
+    assert domain_of(lambda b, x: relax.op.sign(b.emit(relax.op.mean(signs(b, x), [1, 2])))) == {-1, 1}
+
+
+@pytest.mark.parametrize(("mean", "expected"), [(2.5, {-1, 1}), (3.0, {-1, 0, 1}), (9.0, {-1, 0, 1}), (11.0, {-1, 1})])
+def test_a_sign_behind_a_layer_of_signs_is_tried_on_every_sum(mean, expected):
+    weight = relax.const(np.ones((2, 3, 3, 1), np.float32))
+
+    def batch_norm_and_sign(builder, x):
+        one_channel = builder.emit(relax.op.strided_slice(signs(builder, x), [3], [0], [1]))
+        dot = builder.emit(relax.op.nn.conv2d(one_channel, weight, padding=1, data_layout="NHWC", kernel_layout="OHWI"))
+        shift = relax.const(np.array([mean, 0.5], np.float32))
+        return relax.op.sign(builder.emit(relax.op.subtract(dot, shift)))
+
+    assert domain_of(batch_norm_and_sign, proves_zeros=True) == expected
 
 
 def test_the_union_with_many_values_is_many_values():

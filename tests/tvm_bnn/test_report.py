@@ -1,18 +1,19 @@
 import numpy as np
 import pytest
 
-from relay_passes.layers import BinaryWeight, Layer
+from relay_passes.layers import Layer
+from relay_passes.weight_planes import WeightPlanes
 from rpc.measurement import Samples
 from tvm_bnn.artifact import KernelUse
 from tvm_bnn.console import bytes_text, count_text, time_text
 from tvm_bnn.report import layer_rows
 
-WEIGHT = BinaryWeight(np.ones((4, 9), np.float32), np.ones(4, np.float32), np.zeros(4, np.float32))
+WEIGHT = WeightPlanes(np.ones((1, 4, 9), np.float32), np.ones((1, 4), np.float32), np.zeros(4, np.float32))
 BINARY = Layer("a", "linear", (4, 9), 36, frozenset({-1.0, 1.0}), WEIGHT)
 
 
 def test_a_binary_layer_without_a_binary_kernel_is_an_error_not_a_row():
-    with pytest.raises(RuntimeError, match="layer 'a' counts as binary, but runs in dense/avx2"):
+    with pytest.raises(RuntimeError, match="layer 'a' counts as running on bits, but runs in dense/avx2"):
         layer_rows([BINARY], [KernelUse("a", "fused_a", "dense/avx2 1x1")], {})
     with pytest.raises(RuntimeError, match="no kernel of its own"):
         layer_rows([BINARY], [], {})

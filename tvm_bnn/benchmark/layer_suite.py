@@ -39,12 +39,12 @@ def measure_layer(workload: Workload, plan: Plan, peak: Peak) -> list[Record]:
     """Measure one layer, its peak and its peers, taking turns; the layer is checked first."""
     operands = operands_of(workload)
     compiled = compile_layer(workload, operands, plan.target, plan.toolchain)
-    limit = peak.work()
+    limit = peak.work(plan.threads)
     calls: dict[str, Callable[[], object]] = {OURS: compiled.call, peak.system: limit.call}
     peers, skipped = _peers(workload, operands, plan.threads) if plan.peers else ({}, {})
     times = measure({**calls, **peers}, plan.repeats)
 
-    def record(system: str, work: float, threads: int, **facts: str) -> Record:
+    def record(system: str, work: float, **facts: str) -> Record:
         return Record(
             suite=SUITE,
             case=workload.name,
@@ -53,15 +53,15 @@ def measure_layer(workload: Workload, plan: Plan, peak: Peak) -> list[Record]:
             skipped=skipped.get(system, ""),
             work=work,
             unit="MAC",
-            threads=threads,
+            threads=plan.threads,
             facts=dict(facts),
             seed=SEED,
         )
 
     return [
-        record(OURS, workload.macs, 1, kernel=compiled.choice, target=plan.target.name),
-        record(peak.system, limit.amount, 1),
-        *(record(system, workload.macs, plan.threads) for system in (*peers, *skipped)),
+        record(OURS, workload.macs, kernel=compiled.choice, target=plan.target.name),
+        record(peak.system, limit.amount),
+        *(record(system, workload.macs) for system in (*peers, *skipped)),
     ]
 
 

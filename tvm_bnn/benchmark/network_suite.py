@@ -55,13 +55,13 @@ def measure_network(network: Network, plan: Plan, peaks: list[Peak]) -> list[Rec
         call = load(compiled.path).bind([example.numpy()])
         facts = {**_facts(compiled.report), **memory_facts(compiled.path, twin, example.numpy(), folder)}
     peers, skipped = _peers(module, twin, example, plan.threads) if plan.peers else ({}, {})
-    limits = {peak.system: peak.work() for peak in peaks}
+    limits = {peak.system: peak.work(plan.threads) for peak in peaks}
     with stage(f"measuring {network.name} and {len(peers)} peers"):
         times = measure({OURS: call, **{peak: work.call for peak, work in limits.items()}, **peers}, plan.repeats)
     with stage("measuring its kernels"):
         steps = waterfall(module, example, plan.target, plan.repeats)
 
-    def record(system: str, work: float = 0, threads: int = 1) -> Record:
+    def record(system: str, work: float) -> Record:
         return Record(
             suite=SUITE,
             case=network.name,
@@ -70,7 +70,7 @@ def measure_network(network: Network, plan: Plan, peaks: list[Peak]) -> list[Rec
             skipped=skipped.get(system, ""),
             work=work,
             unit="MAC",
-            threads=threads,
+            threads=plan.threads,
             facts=facts if system == OURS else {},
             seed=SEED,
         )
@@ -78,9 +78,9 @@ def measure_network(network: Network, plan: Plan, peaks: list[Peak]) -> list[Rec
     return [
         record(OURS, compiled.report.macs),
         *(record(peak, work.amount) for peak, work in limits.items()),
-        *(record(system, compiled.report.macs, plan.threads) for system in (*peers, *skipped)),
+        *(record(system, compiled.report.macs) for system in (*peers, *skipped)),
         *(
-            Record(suite=SUITE, case=network.name, system=OURS, seed=SEED, unit="MAC", **row)
+            Record(suite=SUITE, case=network.name, system=OURS, seed=SEED, unit="MAC", threads=plan.threads, **row)
             for row in roofline.kernel_rows(steps, compiled.report.layers)
         ),
     ]

@@ -18,7 +18,7 @@ class Plan:
     target
         What to compile for; runs here.
     threads
-        That loops and peers may use; what we compile uses one.
+        That loops, compiled kernels and peers may use; one number for a process.
     peers
         Whether others are measured beside it.
     only

@@ -38,7 +38,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     work, unit
         What one call does, in ``MAC`` or ``byte``; 0 where no such number makes sense.
     threads
-        Allowed; ours uses one.
+        That it was allowed to use.
     facts
         What else is worth knowing: tile, sizes in bytes, memory, parity.
     seed

@@ -25,7 +25,7 @@ def kernel_rows(steps: Sequence[Step], layers: Sequence[LayerRow]) -> list[dict[
         Of its report; a layer that became several kernels shares its multiply-accumulates out among them.
     """
     macs = {layer.name: layer.macs for layer in layers}
-    kinds = {layer.name: BINARY if layer.binary else FLOAT for layer in layers}
+    kinds = {layer.name: BINARY if layer.runs_on_bits else FLOAT for layer in layers}
     shares = Counter(step.use.layer for step in steps if _multiplies(step))
     rows = []
     for number, step in enumerate(steps, 1):

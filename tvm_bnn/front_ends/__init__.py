@@ -1,1 +1,1 @@
-"""What users bring, read: PyTorch programs and modules become float Relax, each beside a reference that runs them."""
+"""What users bring, read: PyTorch programs and ONNX files become float Relax, each beside a reference that runs it."""

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import tvm
 
+from relay_passes.settle_sign_zero import SignZero
+
 Array = npt.NDArray[Any]
 
 
@@ -69,17 +71,17 @@ class Source:
     name
         What reports and files call it.
     sha256
-        Of the file; empty for a model in memory.
+        Of the file, with the weights that lie beside it; empty for a model in memory.
     read
         Translates it to Relax.
     reference
-        Makes it run as it was given, before any rewriting of ours.
+        Makes it run as it was given, before any rewriting of ours; only the sign of zero may be settled.
     """
 
     name: str
     sha256: str
     read: Callable[[], Imported]
-    reference: Callable[[], Reference]
+    reference: Callable[[SignZero], Reference]
 
 
 def sign_zeros(signs: npt.NDArray[np.generic]) -> tuple[int, int]:

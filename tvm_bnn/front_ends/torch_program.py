@@ -11,7 +11,6 @@ import torch
 import tvm
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
-from tvm import relax
 from tvm.relax.frontend.torch import from_exported_program
 
 from relay_passes.layers import is_layer
@@ -20,6 +19,7 @@ from schedules.errors import UserError
 from tvm_bnn.front_ends.constant_subgraphs import fold_constant_subgraphs
 from tvm_bnn.front_ends.export import first_line
 from tvm_bnn.front_ends.importable import make_importable
+from tvm_bnn.front_ends.layer_names import with_layer_names
 from tvm_bnn.front_ends.source import Imported
 
 _DTYPES = {torch.float32: "float32", torch.int64: "int64", torch.int32: "int32", torch.bool: "bool"}
@@ -146,31 +146,4 @@ def _with_layer_names(module: tvm.IRModule, paths: list[str]) -> tvm.IRModule:
     layers = [binding for binding in bindings(function) if is_layer(binding.value)]
     if len(layers) != len(paths):
         return module
-    names = dict(zip((binding.var for binding in layers), _unique(paths), strict=True))
-    blocks = []
-    for block in function.body.blocks:
-        renamed = [
-            relax.VarBinding(binding.var, _spanned(binding.value, names[binding.var]))
-            if binding.var in names
-            else binding
-            for binding in block.bindings
-        ]
-        blocks.append(type(block)(renamed))
-    body = relax.SeqExpr(blocks, function.body.body)
-    named = relax.Function(function.params, body, function.ret_ty, function.is_pure, function.attrs)
-    return tvm.IRModule({MAIN: named})
-
-
-def _spanned(node: relax.Call, name: str) -> relax.Call:
-    span = tvm.ir.Span(tvm.ir.SourceName(name), 0, 0, 0, 0)
-    return relax.Call(node.op, node.args, node.attrs, node.ty_args, span, node.ty)
-
-
-def _unique(paths: list[str]) -> list[str]:
-    """Number the calls of a module that runs more than once."""
-    seen: dict[str, int] = {}
-    names = []
-    for path in paths:
-        seen[path] = seen.get(path, 0) + 1
-        names.append(path if seen[path] == 1 else f"{path}#{seen[path]}")
-    return names
+    return with_layer_names(module, dict(zip((binding.var for binding in layers), paths, strict=True)))

@@ -14,18 +14,21 @@ import torch
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Interpreter, Node
 
+from relay_passes.settle_sign_zero import ONE_OF_ZERO, SignZero
+
 Array = npt.NDArray[Any]
 
 
 class SignCounter(Interpreter):
     """Runs a graph and counts the exact zeros that reach a sign of an activation.
 
-    PyTorch's sign of zero is zero; a bit has no zero.
+    PyTorch's sign of zero is zero, unless the user settled for another; a bit has no zero.
     """
 
-    def __init__(self, graph_module: GraphModule) -> None:
+    def __init__(self, graph_module: GraphModule, sign_zero: SignZero = "exact") -> None:
         """Prepare to run an exported program's module."""
         super().__init__(graph_module)
+        self._of_zero = ONE_OF_ZERO.get(sign_zero)
         self.zeros = 0
         self.signs = 0
         self._activation_signs = _signs_of_activations(graph_module)
@@ -36,6 +39,8 @@ class SignCounter(Interpreter):
         if n in self._activation_signs:
             self.zeros += int((result == 0).sum())
             self.signs += int(result.numel())
+            if self._of_zero is not None:
+                result = torch.where(result == 0, torch.full_like(result, self._of_zero), result)
         return result
 
 
@@ -51,13 +56,14 @@ def _signs_of_activations(graph_module: GraphModule) -> set[Node]:
 class TorchReference:
     """The model in PyTorch, in float32 and, as a yardstick for rounding, in float64."""
 
-    def __init__(self, program: ExportedProgram) -> None:
+    def __init__(self, program: ExportedProgram, sign_zero: SignZero = "exact") -> None:
         """Take the program as it was exported, before any rewriting of ours."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self.module = program.module()
-        self._counter = SignCounter(self.module)
+        self._counter = SignCounter(self.module, sign_zero)
         self._program = program
+        self._sign_zero = sign_zero
 
     @property
     def name(self) -> str:
@@ -91,10 +97,10 @@ class TorchReference:
         """Return the outputs in float64, or None if the graph insists on float32 somewhere."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            double = copy.deepcopy(self.module).double()
+            double = SignCounter(copy.deepcopy(self.module).double(), self._sign_zero)
         try:
             with torch.no_grad():
-                return [_arrays(double(*map(_doubled, batch))) for batch in batches]
+                return [_arrays(double.run(*map(_doubled, batch))) for batch in batches]
         except RuntimeError:
             return None
 

@@ -93,7 +93,19 @@ def test_one_small_network_is_measured_from_end_to_end(monkeypatch, printed):
 
 
 def layer(name, macs, binary):
-    return LayerRow(name, "conv2d", (1, 1, 1, 1), binary, "", "", macs, 1, 1)
+    return LayerRow(
+        name=name,
+        kind="conv2d",
+        weight_shape=(1, 1, 1, 1),
+        bit_planes=(1, 1) if binary else (0, 0),
+        binary=binary,
+        stores_bits=False,
+        reason="",
+        kernel="",
+        macs=macs,
+        bytes_before=1,
+        bytes_after=1,
+    )
 
 
 def test_work_is_shared_out_among_the_kernels_of_a_layer():

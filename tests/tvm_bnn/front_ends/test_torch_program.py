@@ -129,14 +129,13 @@ def test_a_shared_layer_is_numbered(tmp_path):
 
 
 def test_no_binary_layer_tells_what_was_looked_at(tmp_path):
-    ternary = nn.Linear(6, 6)
-    ternary.weight.data = torch.tensor([[-1.0, 0, 1, 1, 0, -1]] * 6)
-    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 6), Sign(), ternary).eval()
+    layers = nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 6), Sign(), nn.Linear(6, 6)
+    module = nn.Sequential(*layers).eval()
     text = complaint_of(compile_model, module, (torch.randn(1, 3, 6, 6),), output=tmp_path / "model.so")
     assert "has no binary layer among its 3" in text
     assert "'0': its input takes many values" in text
-    assert "'5': its weights take more than two values" in text
-    assert "{-1, 0, 1}" in text
+    assert "'5': its weights take more than a few values" in text
+    assert "channel 0 holds 6 different values" in text
     assert not list(tmp_path.iterdir())
 
 

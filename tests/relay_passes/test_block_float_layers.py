@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+from tvm import relax
+
+from relay_passes import pipeline
+from relay_passes.block_float_layers import block_float_layers, two_values
+from relay_passes.rewrite import bindings, op_name
+from schedules import host
+from schedules.isa import ISAS
+
+RNG = np.random.default_rng(0)
+SIGNS = RNG.choice(np.array([-1, 1], np.float32), (21, 3, 3, 5))
+SCALES = RNG.uniform(0.1, 2, (21, 1, 1, 1)).astype(np.float32)
+WEIGHTS = {
+    "real": RNG.standard_normal((21, 3, 3, 5)).astype(np.float32),
+    "scaled signs": SIGNS * SCALES,
+    "two values": np.where(SIGNS > 0, SCALES, np.float32(-0.3)),
+    "a channel of zeros": SIGNS * SCALES * (np.arange(21).reshape(-1, 1, 1, 1) != 3),
+}
+
+
+def convolution(weight):
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType((2, 9, 7, 5), "float32"))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            made = relax.op.nn.conv2d(
+                x, relax.const(weight), strides=2, padding=1, data_layout="NHWC", kernel_layout="OHWI"
+            )
+            y = builder.emit_output(builder.emit(made))
+        builder.emit_func_output(y)
+    return builder.get()
+
+
+def product(weight):
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType((2, weight.shape[1]), "float32"))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            y = builder.emit_output(builder.emit(relax.op.matmul(x, relax.const(np.ascontiguousarray(weight.T)))))
+        builder.emit_func_output(y)
+    return builder.get()
+
+
+def operators(module):
+    return [op_name(binding.value) for binding in bindings(module["main"])]
+
+
+@pytest.mark.parametrize("isa", host.isas(), ids=lambda isa: isa.name)
+@pytest.mark.parametrize("kind", WEIGHTS)
+def test_a_float_layer_computes_the_same_however_its_weights_are_stored(kind, isa, evaluate):
+    for before, name in (
+        (convolution(WEIGHTS[kind]), "conv2d"),
+        (product(WEIGHTS[kind].reshape(21, -1)), "dense"),
+    ):
+        after = block_float_layers(before, isa)
+        assert operators(after) == [f"relax.bnn.{'blocked' if kind == 'real' else 'two_valued'}_{name}"]
+        scheduled = pipeline.run(after, pipeline.lower_to(isa))
+        shape = [int(extent) for extent in before["main"].params[0].ty.shape]
+        x = RNG.integers(-8, 9, shape).astype(np.float32)
+        np.testing.assert_allclose(evaluate(scheduled, x), evaluate(before, x), rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("isa", ISAS, ids=lambda isa: isa.name)
+def test_a_bit_a_weight_is_stored(isa):
+    after = block_float_layers(convolution(WEIGHTS["scaled signs"]), isa)
+    (layer,) = (binding.value for binding in bindings(after["main"]))
+    bits, values = (arg.value.numpy() for arg in layer.args[1:])
+    blocks = -(-21 // isa.float_lanes)
+    assert bits.shape == (blocks, 3, 3, 5)
+    assert bits.itemsize == max(1, isa.float_lanes // 8)
+    assert values.shape == (2, blocks * isa.float_lanes)
+
+
+def test_rounding_noise_is_no_second_value():
+    surrogate = RNG.uniform(-1, 1, SIGNS.shape).astype(np.float32)
+    noisy = (np.float32(0.01) * SIGNS - surrogate) + surrogate
+    is_high, values = two_values(noisy)
+    np.testing.assert_array_equal(is_high, SIGNS > 0)
+    np.testing.assert_allclose(values, np.array([[-0.01], [0.01]]) * np.ones(21), rtol=1e-4)
+
+
+def test_channels_of_few_weights_keep_them():
+    assert two_values(np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)) is None
