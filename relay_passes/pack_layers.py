@@ -29,6 +29,18 @@ def block_channels(weight: npt.NDArray[Any], lanes: int) -> npt.NDArray[Any]:
     return np.moveaxis(filled.reshape(blocks, lanes, *weight.shape[1:]), 1, -1)
 
 
+def packed_weights(
+    signs: npt.NDArray[Any], border: npt.NDArray[np.int32], isa: Isa, groups: int
+) -> tuple[npt.NDArray[np.unsignedinteger], npt.NDArray[np.int32]]:
+    """Return a convolution's ``(O, ...)`` sign tensor in words, blocked, and its border table filled up to match.
+
+    One vector of output channels reads one group's inputs, which may leave a block fewer lanes.
+    """
+    lanes = isa.binary_lanes if groups == 1 else int(np.gcd(len(signs) // groups, isa.binary_lanes))
+    filled = np.pad(border, ((0, 0), (0, 0), (0, -len(signs) % lanes)))
+    return block_channels(bits.pack(signs, isa.word_bits), lanes), filled
+
+
 class _Pack(Rewriter):
     def __init__(self, isa: Isa) -> None:
         super().__init__()
@@ -52,9 +64,7 @@ class _Pack(Rewriter):
         if int(node.attrs["pad_sign"]) == -1:
             # Padded words are zero, which is what -1 looks like: every tap counts.
             border = np.full_like(border, signs[0].size)
-        lanes = self._lanes(len(signs), groups)
-        filled = np.pad(border, ((0, 0), (0, 0), (0, -len(signs) % lanes)))
-        weights = block_channels(bits.pack(signs, self._isa.word_bits), lanes)
+        weights, filled = packed_weights(signs, border, self._isa, groups)
         words = self._packed(node.args[0], groups)
         return dialect.packed_conv2d(words, constant(weights), constant(filled), window, len(signs), groups)
 
@@ -62,10 +72,6 @@ class _Pack(Rewriter):
         signs = array_of(node.args[1])
         weights = block_channels(bits.pack(signs, self._isa.word_bits), self._isa.binary_lanes)
         return dialect.packed_dense(self._packed(node.args[0], 1), constant(weights), len(signs), signs.shape[1])
-
-    def _lanes(self, channels: int, groups: int) -> int:
-        """One vector of output channels reads one group's inputs."""
-        return self._isa.binary_lanes if groups == 1 else int(np.gcd(channels // groups, self._isa.binary_lanes))
 
     def _packed(self, signs: Expr, groups: int) -> relax.Var:
         """Return the words of a sign tensor, packed once however many layers read them."""

@@ -43,6 +43,9 @@ class Samples(msgspec.Struct, frozen=True):
 def measure(calls: Mapping[str, Callable[[], object]], repeats: int = 50) -> dict[str, Samples]:
     """Time several functions, taking turns: what slows the machine down for a while slows all of them.
 
+    Each sample follows an untimed call: the caches hold what ran before, and a function that fills a sample with few
+    calls would pay for that.
+
     Parameters
     ----------
     calls
@@ -54,6 +57,7 @@ def measure(calls: Mapping[str, Callable[[], object]], repeats: int = 50) -> dic
     samples: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
+            call()
             samples[name].append(_time(call, counts[name]) / counts[name])
     return {name: Samples(tuple(values), counts[name]) for name, values in samples.items()}
 

@@ -52,6 +52,11 @@ def count_text(count: int) -> str:
     return _scaled(count, ("", " k", " M", " G"))
 
 
+def rate_text(per_second: float, unit: str) -> str:
+    """Return ``1210 GMAC/s``: three significant digits, of what is given in G per second."""
+    return f"{_three_digits(per_second)} G{unit}/s"
+
+
 def _scaled(value: float, units: Sequence[str]) -> str:
     scaled = float(value)
     for unit in units[:-1]:
@@ -73,10 +78,24 @@ def _two_digits(value: float) -> str:
 
 def time_text(samples: Samples) -> str:
     """Return ``6.42 µs ± 0.03 (median of 50)``; the spread is the median absolute deviation."""
+    return f"{spread_text(samples)} (median of {len(samples.samples_ns)})"
+
+
+def spread_text(samples: Samples) -> str:
+    """Return ``6.42 µs ± 0.03``, where the heading says the rest."""
+    factor, unit = _time_unit(samples.median_ns)
+    return f"{_three_digits(samples.median_ns / factor)} {unit} ± {_two_digits(samples.mad_ns / factor)}"
+
+
+def short_time_text(ns: float) -> str:
+    """Return ``6.42 µs``: a time without its spread, where a row has no room for it."""
+    factor, unit = _time_unit(ns)
+    return f"{_three_digits(ns / factor)} {unit}"
+
+
+def _time_unit(ns: float) -> tuple[float, str]:
     units = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
-    factor, unit = next((pair for pair in units if samples.median_ns >= pair[0]), units[-1])
-    median, spread = samples.median_ns / factor, samples.mad_ns / factor
-    return f"{_three_digits(median)} {unit} ± {_two_digits(spread)} (median of {len(samples.samples_ns)})"
+    return next((pair for pair in units if ns >= pair[0]), units[-1])
 
 
 def print_targets(targets: Sequence[Target]) -> None:

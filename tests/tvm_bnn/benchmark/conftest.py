@@ -1,0 +1,41 @@
+"""Results that nobody measured: tables and files are tested with times that are known."""
+
+import pytest
+
+from rpc.measurement import Samples
+from tvm_bnn.benchmark.machine import Machine
+from tvm_bnn.benchmark.records import Record
+
+
+@pytest.fixture
+def record():
+    """Make a record of given times in µs."""
+
+    def make(case="3x3", system="tvm_bnn", us=(100.0, 101.0, 99.0), work=100_000_000.0, **fields):
+        samples = None if us is None else Samples(tuple(1000.0 * time for time in us), 20)
+        return Record(
+            **{"suite": "layers", "unit": "MAC", **fields},
+            case=case,
+            system=system,
+            samples=samples,
+            work=work,
+            date="2026-11-21T00:00:00+00:00",
+            machine=Machine("CPU", "x86_64", ("avx2",), 2, "6.1", "glibc 2.36", "", "x86_64-linux-gnu.2.28"),
+            versions={"tvm_bnn": "0"},
+        )
+
+    return make
+
+
+@pytest.fixture
+def printed():
+    """Return what a table function prints of records."""
+    from rich.console import Console
+
+    def show(function, records):
+        console = Console(width=200, highlight=False, force_terminal=False, record=True, quiet=False)
+        with console.capture() as captured:
+            function(records, console)
+        return captured.get()
+
+    return show

@@ -1,0 +1,129 @@
+import dataclasses
+
+import pytest
+import torch
+
+from relay_passes import pipeline
+from relay_passes.layers import layers_of
+from rpc.measurement import Samples
+from schedules.isa import PORTABLE
+from schedules.target import native
+from tvm_bnn.artifact import KernelUse
+from tvm_bnn.backend import kernel_uses
+from tvm_bnn.benchmark import network_suite, roofline
+from tvm_bnn.benchmark.network_table import print_networks
+from tvm_bnn.benchmark.networks.catalog import NETWORKS
+from tvm_bnn.benchmark.networks.parts import Sign
+from tvm_bnn.benchmark.options import Plan
+from tvm_bnn.benchmark.waterfall import Step
+from tvm_bnn.front_ends.opening import open_model
+from tvm_bnn.report import LayerRow
+
+NAMES = [network.name for network in NETWORKS]
+#: Small enough for a test, and every layer still there.
+SMALL = [dataclasses.replace(network, image=32, width=8) for network in NETWORKS]
+
+
+@pytest.mark.parametrize("network", SMALL, ids=NAMES)
+def test_the_binary_network_and_its_twin_have_the_same_layers(network):
+    binary, twin = network.build(), network.build(binary=False)
+    shapes = [
+        [module.weight.shape for module in net.modules() if isinstance(module, torch.nn.Conv2d | torch.nn.Linear)]
+        for net in (binary, twin)
+    ]
+    assert shapes[0] == shapes[1]
+    example = network.example()
+    for net in (binary, twin):
+        with torch.no_grad():
+            result = net(example)
+        assert result.shape == (1, 10 if network.name in ("VGG-small", "ResNet-20") else 1000)
+        assert result.std() > 0
+
+
+@pytest.mark.parametrize("network", SMALL, ids=NAMES)
+def test_all_layers_that_should_be_binary_get_binary_kernels(network):
+    imported = open_model(network.build(), (network.example(),)).read()
+    simplified = pipeline.run(imported.module, pipeline.simplify())
+    layers = layers_of(simplified)
+    passes = pipeline.canonicalize() + pipeline.pack(PORTABLE) + pipeline.lower_to(PORTABLE)
+    uses = kernel_uses(pipeline.run(simplified, passes), layers)
+    assert sum(layer.float_reason is None for layer in layers) == network.binary_layers
+    assert sum(use.choice.startswith(("bconv2d", "bdense")) for use in uses) == network.binary_layers
+
+
+@pytest.mark.parametrize("network", SMALL, ids=NAMES)
+def test_random_weights_are_the_same_every_time_and_leave_signs_undecided(network):
+    net = network.build()
+    again = network.build().state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in net.state_dict().items())
+    shares = []
+    for module in net.modules():
+        if isinstance(module, Sign):
+            module.register_forward_hook(
+                lambda _module, _inputs, signs: shares.append(float((signs > 0).float().mean()))
+            )
+    with torch.no_grad():
+        net(network.example(2, seed=7))
+    assert shares
+    assert all(0.02 < share < 0.98 for share in shares), shares
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", NETWORKS, ids=NAMES)
+def test_networks_of_full_size_are_verified_and_measured(network, printed):
+    plan = Plan(native(), repeats=3)
+    (records,) = network_suite.run(dataclasses.replace(plan, only=network.name))
+    ours = records[0]
+    assert ours.facts["binary_layers"] == network.binary_layers
+    assert ours.samples is not None
+    assert network.name in printed(print_networks, records)
+
+
+def test_one_small_network_is_measured_from_end_to_end(monkeypatch, printed):
+    small = SMALL[NAMES.index("VGG-small")]
+    monkeypatch.setattr(network_suite, "NETWORKS", (small,))
+    (records,) = network_suite.run(Plan(native(), repeats=2, peers=False))
+    ours = records[0]
+    assert (ours.case, ours.system, ours.facts["binary_layers"]) == ("VGG-small", "tvm_bnn", 5)
+    assert 0 < ours.facts["compiled_network_bytes"] < ours.facts["compiled_process_bytes"]
+    parts = [record for record in records if record.part]
+    assert sum(record.facts.get("bound") == "binary" for record in parts) == 5
+    assert sum(record.work for record in parts) == ours.work
+    assert "a whole call" in printed(print_networks, records)
+
+
+def layer(name, macs, binary):
+    return LayerRow(
+        name=name,
+        kind="conv2d",
+        weight_shape=(1, 1, 1, 1),
+        bit_planes=(1, 1) if binary else (0, 0),
+        binary=binary,
+        stores_bits=False,
+        reason="",
+        kernel="",
+        macs=macs,
+        bytes_before=1,
+        bytes_after=1,
+    )
+
+
+def test_work_is_shared_out_among_the_kernels_of_a_layer():
+    times = Samples((1.0,), 1)
+    uses = [
+        *(KernelUse("stem", "f0", "conv2d/avx2 1x1"), KernelUse("body", "f1", "bconv2d/avx2 1x1")),
+        *(KernelUse("body", "f2", "bconv2d/avx2 1x1"), KernelUse("body", "f3", "loops/avx2")),
+        *(KernelUse("", "max_pool2d", "loops/avx2"), KernelUse("blur", "conv2d", "loops/avx2")),
+    ]
+    layers = [layer("stem", 10, False), layer("body", 100, True), layer("blur", 6, False)]
+    rows = roofline.kernel_rows([Step(use, times) for use in uses], layers)
+    assert [row["work"] for row in rows] == [10, 50, 50, 0, 0, 6]
+    assert [row["facts"].get("bound") for row in rows] == ["float32", "binary", "binary", None, None, "float32"]
+    assert rows[4]["part"] == "5: max_pool2d"
+
+
+def test_a_network_that_lost_a_binary_layer_is_no_measurement(monkeypatch):
+    small = dataclasses.replace(SMALL[NAMES.index("VGG-small")], binary_layers=6)
+    monkeypatch.setattr(network_suite, "NETWORKS", (small,))
+    with pytest.raises(RuntimeError, match="'VGG-small': 5 layers are binary, not 6"):
+        next(network_suite.run(Plan(native(), repeats=1, peers=False)))

@@ -1,0 +1,103 @@
+"""One layer compiled as the compiler would inside a network, and nothing around it."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tvm
+from tvm import relax
+from tvm.runtime.vm import VirtualMachine
+
+from relay_passes import dialect, pipeline
+from relay_passes.pack_layers import block_channels, packed_weights
+from relay_passes.rewrite import MAIN, constant
+from schedules import bits, reference
+from schedules.border import border_table
+from schedules.isa import Isa
+from schedules.link import Toolchain
+from schedules.target import Target
+from tvm_bnn import backend
+from tvm_bnn.benchmark.workloads import Array, Operands, Workload
+
+
+@dataclasses.dataclass(frozen=True)
+class CompiledLayer:
+    """A layer that is ready to run: what calls it on prepared tensors, and the kernel and tile it got."""
+
+    call: Callable[[], Array]
+    choice: str
+
+
+def compile_layer(workload: Workload, operands: Operands, target: Target, toolchain: Toolchain) -> CompiledLayer:
+    """Compile a layer for this machine and bind its input.
+
+    Raises
+    ------
+    UserError
+        If linking fails.
+    RuntimeError
+        If the result is not what NumPy computes.
+    """
+    build = _binary_module if workload.binary else _float_module
+    scheduled = pipeline.run(build(workload, operands, target.isa), pipeline.lower_to(target.isa))
+    library = backend.build_library(scheduled, target, toolchain)
+    with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
+        path = Path(folder) / "layer.so"
+        path.write_bytes(library)
+        main = VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cpu())[MAIN]
+    isa = target.isa
+    x = bits.pack(operands.x, isa.word_bits, workload.groups) if workload.binary else operands.x
+    tensor = tvm.runtime.tensor(x)
+    _check(workload, operands, main(tensor).numpy())
+    # A padding or a packing that stayed outside would be a second kernel: the table shows it.
+    choices = [use.choice for use in backend.kernel_uses(scheduled, [])]
+    return CompiledLayer(lambda: main(tensor), " + ".join(choices))
+
+
+def _binary_module(workload: Workload, operands: Operands, isa: Isa) -> tvm.IRModule:
+    groups, window = workload.groups, workload.window
+    words = groups * bits.words_for(workload.channels // groups, isa.word_bits)
+    x = relax.Var("words", relax.TensorType((1, workload.height, workload.width, words), isa.word_dtype))
+    border = border_table(operands.weight, window, workload.height, workload.width)
+    weights, filled = packed_weights(operands.weight, border, isa, groups)
+    flip = constant(bits.pack_bools(operands.flip, isa.word_bits))
+    builder = relax.BlockBuilder()
+    with builder.function(MAIN, [x]):
+        with builder.dataflow():
+            dot = dialect.packed_conv2d(x, constant(weights), constant(filled), window, workload.outputs, groups)
+            packed = dialect.pack(builder.emit(dot), constant(operands.tau), flip, isa.word_bits)
+            result = builder.emit_output(builder.emit(packed))
+        builder.emit_func_output(result)
+    return builder.get()
+
+
+def _float_module(workload: Workload, operands: Operands, isa: Isa) -> tvm.IRModule:
+    x = relax.Var("x", relax.TensorType(operands.x.shape, "float32"))
+    weights = constant(block_channels(operands.weight, isa.float_lanes))
+    builder = relax.BlockBuilder()
+    with builder.function(MAIN, [x]):
+        with builder.dataflow():
+            made = builder.emit(dialect.blocked_conv2d(x, weights, workload.window, workload.outputs))
+            result = builder.emit_output(made)
+        builder.emit_func_output(result)
+    return builder.get()
+
+
+#: Sums of some hundred float32 products in another order, relative to the largest.
+_TOLERANCE = 1e-5
+
+
+def _check(workload: Workload, operands: Operands, found: Array) -> None:
+    """Hold a result against the reference of the kernels' own tests."""
+    expected = reference.conv2d(operands.x, operands.weight, workload.window, workload.groups)
+    if workload.binary:
+        on = reference.threshold(expected, operands.tau, operands.flip)
+        right = np.array_equal(bits.unpack(found, workload.outputs) > 0, on)
+    else:
+        right = bool(np.abs(found - expected).max() <= _TOLERANCE * np.abs(expected).max())
+    if not right:
+        raise RuntimeError(f"layer '{workload.name}': the compiled layer does not compute what NumPy does")

@@ -1,0 +1,134 @@
+"""The suite ``networks``: whole networks, compiled, against their float twins and themselves in other frameworks."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from rpc.measurement import measure
+from tvm_bnn.benchmark import roofline
+from tvm_bnn.benchmark.memory import memory_facts
+from tvm_bnn.benchmark.networks.catalog import NETWORKS, SEED, Network
+from tvm_bnn.benchmark.options import Plan
+from tvm_bnn.benchmark.peaks import Peak, best_peak
+from tvm_bnn.benchmark.peers.catalog import BINARY_PEERS, TWIN_PEERS
+from tvm_bnn.benchmark.peers.unavailable import Unavailable
+from tvm_bnn.benchmark.records import OURS, Record
+from tvm_bnn.benchmark.waterfall import waterfall
+from tvm_bnn.compiler import Compiled, compile_model
+from tvm_bnn.console import stage
+from tvm_bnn.report import Report
+from tvm_bnn.runtime import load
+from tvm_bnn.verification import Samples as Inputs
+
+SUITE = "networks"
+#: Random images that the compiled network is verified on.
+_VERIFIED = 4
+
+
+def run(plan: Plan) -> Iterator[list[Record]]:
+    """Measure every network that is asked for and yield its records.
+
+    Raises
+    ------
+    UserError
+        If compiling fails, or a compiled network disagrees with PyTorch.
+    RuntimeError
+        If a layer that should be binary is not: the rest would be a wrong measurement.
+    """
+    chosen = [network for network in NETWORKS if plan.selects(network.name)]
+    peaks = [best_peak(quantity, plan.target.isa.name, plan.toolchain) for quantity in roofline.QUANTITIES if chosen]
+    for network in chosen:
+        yield measure_network(network, plan, peaks)
+
+
+def measure_network(network: Network, plan: Plan, peaks: list[Peak]) -> list[Record]:
+    """Verify and measure one network, its peers and the peaks, taking turns; then each of its kernels."""
+    module, twin, example = network.build(), network.build(binary=False), network.example()
+    with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as name:
+        folder = Path(name)
+        compiled = _compiled(network, module, plan, folder)
+        call = load(compiled.path).bind([example.numpy()])
+        facts = {**_facts(compiled.report), **memory_facts(compiled.path, twin, example.numpy(), folder)}
+    peers, skipped = _peers(module, twin, example, plan.threads) if plan.peers else ({}, {})
+    limits = {peak.system: peak.work(plan.threads) for peak in peaks}
+    with stage(f"measuring {network.name} and {len(peers)} peers"):
+        times = measure({OURS: call, **{peak: work.call for peak, work in limits.items()}, **peers}, plan.repeats)
+    with stage("measuring its kernels"):
+        steps = waterfall(module, example, plan.target, plan.repeats)
+
+    def record(system: str, work: float) -> Record:
+        return Record(
+            suite=SUITE,
+            case=network.name,
+            system=system,
+            samples=times.get(system),
+            skipped=skipped.get(system, ""),
+            work=work,
+            unit="MAC",
+            threads=plan.threads,
+            facts=facts if system == OURS else {},
+            seed=SEED,
+        )
+
+    return [
+        record(OURS, compiled.report.macs),
+        *(record(peak, work.amount) for peak, work in limits.items()),
+        *(record(system, compiled.report.macs) for system in (*peers, *skipped)),
+        *(
+            Record(suite=SUITE, case=network.name, system=OURS, seed=SEED, unit="MAC", threads=plan.threads, **row)
+            for row in roofline.kernel_rows(steps, compiled.report.layers)
+        ),
+    ]
+
+
+def _compiled(network: Network, module: nn.Module, plan: Plan, folder: Path) -> Compiled:
+    inputs = Inputs((network.example(_VERIFIED, SEED + 1).numpy(),), f"random, seed {SEED + 1}")
+    compiled = compile_model(
+        module,
+        (network.example(),),
+        target=plan.target,
+        output=folder / "network.so",
+        samples=inputs,
+        toolchain=plan.toolchain,
+    )
+    found = sum(layer.binary for layer in compiled.report.layers)
+    if found != network.binary_layers:
+        raise RuntimeError(f"network '{network.name}': {found} layers are binary, not {network.binary_layers}")
+    return compiled
+
+
+def _facts(report: Report) -> dict[str, str | int | float]:
+    parity = report.parity
+    return {
+        "target": report.target,
+        "layers": len(report.layers),
+        "binary_layers": sum(layer.binary for layer in report.layers),
+        "binary_macs": report.binary_macs,
+        "float_macs": report.macs - report.binary_macs,
+        "float_bytes": report.float_bytes,
+        "artifact_bytes": report.artifact_bytes,
+        "parity": report.not_verified if parity is None else f"{parity.agreeing} of {parity.samples}",
+        "yardstick": "" if parity is None or parity.yardstick_agreeing is None else f"{parity.yardstick_agreeing}",
+    }
+
+
+def _peers(
+    module: nn.Module, twin: nn.Module, example: torch.Tensor, threads: int
+) -> tuple[dict[str, Callable[[], object]], dict[str, str]]:
+    """Return the calls of those peers that can run the networks, and why the others cannot."""
+    calls: dict[str, Callable[[], object]] = {}
+    skipped: dict[str, str] = {}
+    wanted = [(f"{name} twin", twin, prepare) for name, prepare in TWIN_PEERS.items()]
+    wanted += [(f"{name} binary", module, prepare) for name, prepare in BINARY_PEERS.items()]
+    for name, network, prepare in wanted:
+        try:
+            with stage(f"preparing {name}"):
+                calls[name] = prepare(network, example, threads)
+        except Unavailable as reason:
+            skipped[name] = str(reason)
+    return calls, skipped

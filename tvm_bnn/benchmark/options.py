@@ -1,0 +1,58 @@
+"""What the command line decides about a run."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from schedules.errors import UserError
+from schedules.link import Toolchain
+from schedules.target import Target, find_target
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A run.
+
+    Parameters
+    ----------
+    target
+        What to compile for; runs here.
+    threads
+        That loops, compiled kernels and peers may use; one number for a process.
+    peers
+        Whether others are measured beside it.
+    only
+        Cases whose names contain this; all if empty.
+    repeats
+        Samples of each.
+    toolchain
+        Compiles the loops and links the kernels.
+    """
+
+    target: Target
+    threads: int = 1
+    peers: bool = True
+    only: str = ""
+    repeats: int = 30
+    toolchain: Toolchain = "zig"
+
+    def selects(self, case: str) -> bool:
+        """Tell whether a case of that name is to be run."""
+        return self.only.lower() in case.lower()
+
+
+def local_target(name: str) -> Target:
+    """Return the target of that name.
+
+    Raises
+    ------
+    UserError
+        If there is no such target, or this machine cannot execute what is compiled for it.
+    """
+    target = find_target(name)
+    if not target.runs_here:
+        raise UserError(
+            f"target '{name}': this machine cannot execute {target.isa.name} for {target.machine}, and times under"
+            " emulation say nothing: run the benchmark on the device"
+        )
+    return target

@@ -1,0 +1,111 @@
+"""Results: one JSON line each, complete enough to repeat the measurement, appended and never edited."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from rpc.measurement import Samples
+from schedules.errors import UserError
+from tvm_bnn.benchmark.machine import Machine, this_machine, versions
+
+#: Raised when results cease to be comparable with older ones.
+PROTOCOL = 1
+#: How records call what this project compiled, and how they call the machine's own limits.
+OURS = "tvm_bnn"
+PEAK = "peak"
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One result, or why there is none.
+
+    Parameters
+    ----------
+    suite
+        ``micro``, ``layers`` or ``networks``.
+    case
+        What was run: a loop, a layer, a network.
+    system
+        Who ran it: ``tvm_bnn``, a peer, or ``peak …``, the machine's own limit.
+    part
+        A kernel inside the case; empty for the whole.
+    samples
+        All times; None if it was not measured, and ``skipped`` says why.
+    work, unit
+        What one call does, in ``MAC`` or ``byte``; 0 where no such number makes sense.
+    threads
+        That it was allowed to use.
+    facts
+        What else is worth knowing: tile, sizes in bytes, memory, parity.
+    seed
+        Of all random numbers.
+    date
+        UTC, ISO 8601.
+    """
+
+    suite: str
+    case: str
+    system: str
+    part: str = ""
+    samples: Samples | None = None
+    skipped: str = ""
+    work: float = 0.0
+    unit: str = ""
+    threads: int = 1
+    facts: dict[str, str | int | float] = {}
+    seed: int = 0
+    protocol: int = PROTOCOL
+    date: str = msgspec.field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
+    machine: Machine = msgspec.field(default_factory=this_machine)
+    versions: dict[str, str] = msgspec.field(default_factory=versions)
+
+    @property
+    def rate(self) -> float | None:
+        """Work a second by the median time, in G; None if it was not measured or counts nothing."""
+        return self.work / self.samples.median_ns if self.samples is not None and self.work else None
+
+
+def append(path: Path, records: Sequence[Record]) -> None:
+    """Append records to a file, each in one write, so that several processes may write to it at once.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            for record in records:
+                os.write(descriptor, msgspec.json.encode(record) + b"\n")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise UserError(f"record '{path}': cannot be written ({error.strerror})") from None
+
+
+def read(path: Path) -> list[Record]:
+    """Return the records of a file.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, or a line is no record.
+    """
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise UserError(f"record '{path}': cannot be read ({error.strerror})") from None
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            found.append(msgspec.json.decode(line, type=Record))
+        except msgspec.MsgspecError as error:
+            raise UserError(f"record '{path}', line {number}: {error}") from None
+    return found

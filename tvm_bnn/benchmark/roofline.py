@@ -1,0 +1,60 @@
+"""What the arithmetic of a network would take at the machine's peaks, and which peak bounds which kernel."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tvm_bnn.benchmark.waterfall import Step
+from tvm_bnn.report import LayerRow
+
+BINARY, FLOAT = QUANTITIES = ("binary", "float32")
+#: Kernels that do a layer's products; what else a layer left behind (sums, packing) counts none.
+_PRODUCTS = {"bconv2d": BINARY, "bdense": BINARY, "bmatmul": BINARY, "conv2d": FLOAT, "dense": FLOAT}
+
+
+def kernel_rows(steps: Sequence[Step], layers: Sequence[LayerRow]) -> list[dict[str, Any]]:
+    """Return the fields of a record for each kernel call: its part, samples, work and facts.
+
+    Parameters
+    ----------
+    steps
+        Of the network, in order.
+    layers
+        Of its report; a layer that became several kernels shares its multiply-accumulates out among them.
+    """
+    macs = {layer.name: layer.macs for layer in layers}
+    kinds = {layer.name: BINARY if layer.runs_on_bits else FLOAT for layer in layers}
+    shares = Counter(step.use.layer for step in steps if _multiplies(step))
+    rows = []
+    for number, step in enumerate(steps, 1):
+        layer = step.use.layer
+        # A grouped float convolution has no tiled kernel: its products run in loops, and count all the same.
+        in_loops = layer in macs and not shares[layer]
+        work = macs.get(layer, 0) / max(shares[layer], 1) if _multiplies(step) or in_loops else 0.0
+        facts: dict[str, str | int] = {"order": number, "kernel": step.use.choice, "function": step.use.function}
+        if work:
+            facts["bound"] = kinds[layer]
+        part = f"{number}: {layer or step.use.function}"
+        rows.append({"part": part, "samples": step.samples, "work": work, "facts": facts})
+    return rows
+
+
+def limit_ns(facts: Mapping[str, Any], rates: Mapping[str, float]) -> float | None:
+    """Return how long a network's products take at the peaks, or None if a peak is not known.
+
+    Parameters
+    ----------
+    facts
+        Of a network's record: ``binary_macs`` and ``float_macs``.
+    rates
+        Peaks in GMAC/s, by quantity.
+    """
+    if not rates.keys() >= set(QUANTITIES):
+        return None
+    return float(facts["binary_macs"] / rates[BINARY] + facts["float_macs"] / rates[FLOAT])
+
+
+def _multiplies(step: Step) -> bool:
+    return step.use.choice.split("/")[0] in _PRODUCTS

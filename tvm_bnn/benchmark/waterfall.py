@@ -1,0 +1,79 @@
+"""Where a compiled network's time goes: every kernel call, timed inside the running network."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any
+
+import torch
+import tvm
+from torch import nn
+from tvm import relax
+from tvm.runtime.vm import VirtualMachine
+
+from relay_passes import pipeline
+from relay_passes.layers import layers_of
+from relay_passes.rewrite import MAIN
+from rpc.measurement import Samples
+from schedules import stack
+from schedules.target import Target
+from tvm_bnn import backend
+from tvm_bnn.artifact import KernelUse
+from tvm_bnn.front_ends.opening import open_model
+
+_WARM_UP = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One kernel call of a network, in order: whose it is, and its times."""
+
+    use: KernelUse
+    samples: Samples
+
+
+def waterfall(module: nn.Module, example: torch.Tensor, target: Target, repeats: int) -> list[Step]:
+    """Compile a network once more, as bytecode that can be watched, and time each of its calls.
+
+    The kernels are those of the artifact; watching adds about a microsecond to each.
+
+    Raises
+    ------
+    RuntimeError
+        If the calls that were seen are not those of the compiled module.
+    """
+    simplified = pipeline.run(open_model(module, (example,)).read().module, pipeline.simplify())
+    passes = pipeline.canonicalize() + pipeline.pack(target.isa) + pipeline.lower_to(target.isa)
+    scheduled = pipeline.run(simplified, passes)
+    executable = relax.build(
+        scheduled, target=tvm.target.Target(target.tvm), tir_pipeline=stack.PIPELINE, exec_mode="bytecode"
+    )
+    machine = VirtualMachine(executable.jit(), tvm.cpu())
+    uses = backend.kernel_uses(scheduled, layers_of(simplified))
+    rows = _watch(machine, tvm.runtime.tensor(example.numpy()), {use.function for use in uses}, repeats)
+    seen = [name for name, _ in rows[0]]
+    if seen != [use.function for use in uses]:
+        raise RuntimeError(f"waterfall: {len(uses)} kernel calls were compiled, {len(seen)} seen")
+    return [Step(use, Samples(tuple(float(row[index][1]) for row in rows), 1)) for index, use in enumerate(uses)]
+
+
+def _watch(machine: VirtualMachine, x: Any, kernels: set[str], repeats: int) -> list[list[tuple[str, int]]]:
+    """Return, for each repetition, the name of every kernel called and its time in ns."""
+    row: list[tuple[str, int]] = []
+    start = 0
+
+    def watch(_function: Any, name: str, before: bool, _result: Any, *_arguments: Any) -> None:
+        nonlocal start
+        if before:
+            start = time.perf_counter_ns()
+        elif name in kernels:
+            row.append((name, time.perf_counter_ns() - start))
+
+    machine.set_instrument(watch)
+    rows = []
+    for _ in range(_WARM_UP + repeats):
+        row.clear()
+        machine[MAIN](x)
+        rows.append(list(row))
+    return rows[_WARM_UP:]
