@@ -13,6 +13,7 @@ from tvm import relax
 from tvm.runtime.vm import VirtualMachine
 
 from relay_passes import dialect, pipeline
+from relay_passes.compare_counts import compare_counts
 from relay_passes.pack_layers import block_channels, packed_weights
 from relay_passes.rewrite import MAIN, constant
 from schedules import bits, reference
@@ -43,7 +44,8 @@ def compile_layer(workload: Workload, operands: Operands, target: Target, toolch
         If the result is not what NumPy computes.
     """
     build = _binary_module if workload.binary else _float_module
-    scheduled = pipeline.run(build(workload, operands, target.isa), pipeline.lower_to(target.isa))
+    module = compare_counts(build(workload, operands, target.isa))
+    scheduled = pipeline.run(module, pipeline.lower_to(target.isa))
     library = backend.build_library(scheduled, target, toolchain)
     with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
         path = Path(folder) / "layer.so"
