@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias
 
-from tvm import te, tirx
+from tvm import tirx
 from tvm.ir import Expr as Index
 from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script.builder import ir as T
@@ -17,6 +19,8 @@ from schedules.convolution import class_between
 PACK = "pack"
 #: The block that makes each word of vector comparisons; schedules attach it to the tile whose values it packs.
 PACK_WORDS = "pack_words"
+#: Of the smallest vector whose mask is an integer.
+_LEAST_LANES = 8
 
 #: Size and clipped ends of the vertical and the horizontal axis.
 BorderAxes: TypeAlias = tuple[tuple[int, int, int], tuple[int, int, int]]
@@ -53,7 +57,7 @@ def bitpack(
     """
     span = channels_a_word(shape[-1] // groups, word_bits)
     if span is None:
-        return _bit_by_bit(shape, dtype, word_bits, groups, axes)
+        return _ragged(shape, dtype, word_bits, groups, axes)
     return _by_vectors(shape, dtype, word_bits, span, axes)
 
 
@@ -86,59 +90,86 @@ def _by_vectors(
 ) -> tirx.PrimFunc:
     """Vector comparisons, whose masks *are* the bits (``vpcmp`` + ``kmov``; ``fcmge`` + narrowing)."""
     *rows, channels = shape
-    count, word = channels // span, f"uint{word_bits}"
-    with IRBuilder() as builder, T.prim_func(is_private=True, s_tir=True):
-        T.func_name("bitpack")
-        T.func_attr({"tirx.noalias": True})
-        x = T.arg("x", T.buffer(wide(shape), dtype))
-        tau = T.arg("tau", T.buffer(wide(_limits_shape(channels, axes)), dtype))
-        flip = T.arg("flip", T.buffer(wide((count,)), word))
-        words = T.arg("words", T.buffer(wide((*rows, count)), word))
-        with T.grid(*wide((*rows, count))) as loops, T.sblock(PACK_WORDS):
+    with IRBuilder() as builder, _packing_function(shape, dtype, word_bits, channels // span, axes) as buffers:
+        x, tau, flip, words = buffers
+        with T.grid(*wide((*rows, channels // span))) as loops, T.sblock(PACK_WORDS):
             *outer, w = T.axis.remap("S" * len(loops), list(loops))
             first = w * span
             kind, here = _class_of(axes, outer), slice(first, first + span)
             T.reads(x[(*outer, here)], tau[(*kind, here)], flip[w])
             T.writes(words[(*outer, w)])
-            bits = T.Cast(word, tirx.const(0, word))
-            for offset, lanes in vectors_in(span):
-                at = T.ramp(first + offset, 1, lanes)
-                mask = T.reinterpret(f"uint{lanes}", T.Cast(f"uint1x{lanes}", x[(*outer, at)] >= tau[(*kind, at)]))
-                bits = bits | (T.Cast(word, mask) << tirx.const(offset, word))
+            bits = _word(x, tau, outer, kind, first, span, word_bits)
             T.buffer_store(words, bits ^ flip[w], [*outer, w])
     return builder.get()
+
+
+def _ragged(shape: tuple[int, ...], dtype: str, word_bits: int, groups: int, axes: BorderAxes | None) -> tirx.PrimFunc:
+    """All words of a position at once, each with as many vectors as its channels fill."""
+    *rows, channels = shape
+    depth = channels // groups
+    words_a_group = words_for(depth, word_bits)
+    with IRBuilder() as builder, _packing_function(shape, dtype, word_bits, groups * words_a_group, axes) as buffers:
+        x, tau, flip, words = buffers
+        with T.grid(*wide((*rows, 1))) as loops, T.sblock(f"{PACK}_ragged"):
+            *outer, _ = T.axis.remap("S" * len(loops), list(loops))
+            kind = _class_of(axes, outer)
+            every = slice(0, channels)
+            T.reads(x[(*outer, every)], tau[(*kind, every)], flip[slice(0, groups * words_a_group)])
+            T.writes(words[(*outer, slice(0, groups * words_a_group))])
+            for group, number in itertools.product(range(groups), range(words_a_group)):
+                w, start = group * words_a_group + number, number * word_bits
+                span = min(word_bits, depth - start)
+                bits = _word(x, tau, outer, kind, group * depth + start, span, word_bits)
+                T.buffer_store(words, bits ^ flip[w], [*outer, w])
+    return builder.get()
+
+
+@contextmanager
+def _packing_function(
+    shape: tuple[int, ...], dtype: str, word_bits: int, count: int, axes: BorderAxes | None
+) -> Iterator[tuple[tirx.Buffer, ...]]:
+    """Open a function in the builder; lend its buffers ``x``, ``tau``, ``flip`` and ``words``."""
+    *rows, channels = shape
+    word = f"uint{word_bits}"
+    with T.prim_func(is_private=True, s_tir=True):
+        T.func_name("bitpack")
+        T.func_attr({"tirx.noalias": True})
+        yield (
+            T.arg("x", T.buffer(wide(shape), dtype)),
+            T.arg("tau", T.buffer(wide(_limits_shape(channels, axes)), dtype)),
+            T.arg("flip", T.buffer(wide((count,)), word)),
+            T.arg("words", T.buffer(wide((*rows, count)), word)),
+        )
+
+
+def _word(
+    x: tirx.Buffer,
+    tau: tirx.Buffer,
+    outer: Sequence[Index],
+    kind: Sequence[Index],
+    first: Index | int,
+    span: int,
+    word_bits: int,
+) -> Index:
+    """Return the bits of ``span`` channels from ``first`` on: by vectors, and what fills none one by one."""
+    word = f"uint{word_bits}"
+    bits = T.Cast(word, tirx.const(0, word))
+    in_vectors = span - span % _LEAST_LANES
+    for offset, lanes in vectors_in(in_vectors):
+        at = T.ramp(first + offset, 1, lanes)
+        mask = T.reinterpret(f"uint{lanes}", T.Cast(f"uint1x{lanes}", x[(*outer, at)] >= tau[(*kind, at)]))
+        bits = bits | (T.Cast(word, mask) << tirx.const(offset, word))
+    for offset in range(in_vectors, span):
+        is_on = x[(*outer, first + offset)] >= tau[(*kind, first + offset)]
+        bits = bits | (T.Cast(word, is_on) << tirx.const(offset, word))
+    return bits
 
 
 def vectors_in(span: int) -> list[tuple[int, int]]:
     """Split a number of channels into (offset, lanes) with lanes 64, 32, 16 or 8: integers whose bits are the lanes."""
     found, offset = [], 0
     while offset < span:
-        lanes = next(lanes for lanes in (64, 32, 16, 8) if lanes <= span - offset)
+        lanes = next(lanes for lanes in (64, 32, 16, _LEAST_LANES) if lanes <= span - offset)
         found.append((offset, lanes))
         offset += lanes
     return found
-
-
-def _bit_by_bit(
-    shape: tuple[int, ...], dtype: str, word_bits: int, groups: int, axes: BorderAxes | None
-) -> tirx.PrimFunc:
-    """One bit after the other, for depths of odd sizes."""
-    depth = shape[-1] // groups
-    words_a_group = words_for(depth, word_bits)
-    word = f"uint{word_bits}"
-    x = te.placeholder(wide(shape), dtype, name="x")
-    tau = te.placeholder(wide(_limits_shape(shape[-1], axes)), dtype, name="tau")
-    flip = te.placeholder(wide((groups * words_a_group,)), word, name="flip")
-    bit = te.reduce_axis((0, word_bits), "bit")
-
-    def one_bit(*index: Index) -> Index:
-        *outer, w = index
-        within = tirx.floormod(w, words_a_group) * word_bits + bit
-        channel = tirx.floordiv(w, words_a_group) * depth + within
-        limit = tau[(*_class_of(axes, outer), channel)]
-        value = tirx.if_then_else(within < depth, x[(*outer, channel)] >= limit, tirx.const(0, "bool"))
-        return te.sum(value.astype(word) << bit.astype(word), axis=bit)
-
-    bits = te.compute(wide((*shape[:-1], groups * words_a_group)), one_bit, name=f"{PACK}_bits")
-    words = te.compute(bits.shape, lambda *index: bits[index] ^ flip[index[-1]], name=f"{PACK}_flip")
-    return te.create_prim_func([x, tau, flip, words]).without_attr("global_symbol").with_attr("tirx.noalias", True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -78,9 +79,17 @@ def schedule_function(function: tvm.tirx.PrimFunc, isa: Isa) -> tuple[tvm.tirx.P
     shape = [int(extent) for extent in schedule.get(blocks[anchor]).writes[0].source.shape]
     kernel = _kernel_of(anchor, len(shape) == _SPATIAL_OF_CONVOLUTION)
     lanes = int(schedule.get(blocks[anchor]).reads[1].source.shape[-1])
-    tile = choose_tile(shape[-2], shape[-1], lanes, isa.accumulators, _span(schedule, blocks))
+    tile = choose_tile(
+        shape[-2], shape[-1], _steps(schedule, blocks[anchor]), lanes, isa.accumulators, _span(schedule, blocks)
+    )
     schedule_anchored(schedule, anchor, tile)
     return schedule.mod["main"], Choice(kernel.name, isa.name, tile)
+
+
+def _steps(schedule: s_tir.Schedule, reduction: s_tir.schedule.SBlockRV) -> int:
+    """Return how many terms each accumulator sums."""
+    axes = schedule.get(reduction).iter_vars
+    return math.prod(int(axis.dom.extent) for axis in axes if axis.iter_type == tvm.tirx.IterVar.CommReduce)
 
 
 def _span(schedule: s_tir.Schedule, blocks: dict[str, s_tir.schedule.SBlockRV]) -> int | None:

@@ -50,7 +50,7 @@ def divisors(number: int) -> list[int]:
     return [candidate for candidate in range(1, number + 1) if number % candidate == 0]
 
 
-def choose_tile(pixels: int, channels: int, lanes: int, accumulators: int, span: int | None) -> Tile:
+def choose_tile(pixels: int, channels: int, steps: int, lanes: int, accumulators: int, span: int | None) -> Tile:
     """Return the tile that keeps the arithmetic units busiest without a tuning log.
 
     A step of the reduction loads ``vectors`` weights and broadcasts ``pixels`` inputs for ``pixels * vectors``
@@ -60,15 +60,16 @@ def choose_tile(pixels: int, channels: int, lanes: int, accumulators: int, span:
     ----------
     pixels, channels
         Extents of the layer's last spatial axis and of its (padded) output channels.
+    steps
+        Of the reduction. After a few, a large tile spends longer on its start and its end than it gains.
     lanes, accumulators
         Of the instruction set.
     span
         Channels that one packed word holds; None if the layer packs nothing, or not in vectors.
     """
     blocks = channels // lanes
-    candidates = [
-        (p, v) for p in divisors(pixels) for v in divisors(blocks) if p * v <= accumulators and v <= _MOST_VECTORS
-    ]
+    room = accumulators if steps > _FEW_STEPS else min(accumulators, _FEW_ACCUMULATORS)
+    candidates = [(p, v) for p in divisors(pixels) for v in divisors(blocks) if p * v <= room and v <= _MOST_VECTORS]
     best = max(candidates, key=lambda tile: (tile[0] * tile[1] / (tile[0] + tile[1]), tile[0]))
     groups = [g for g in divisors(blocks // best[1]) if span is not None and g * best[1] * lanes % span == 0]
     return Tile(best[0], best[1], lanes, groups[0] if groups else None)
@@ -76,6 +77,7 @@ def choose_tile(pixels: int, channels: int, lanes: int, accumulators: int, span:
 
 #: More weight vectors than this in flight spill: the tile wants its registers for accumulators.
 _MOST_VECTORS = 4
+_FEW_STEPS, _FEW_ACCUMULATORS = 8, 8
 
 
 def schedule_anchored(schedule: Schedule, anchor: str, tile: Tile) -> None:

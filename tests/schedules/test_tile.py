@@ -7,9 +7,10 @@ from schedules.tile import Tile, choose_tile
 @pytest.mark.parametrize("isa", ISAS, ids=lambda isa: isa.name)
 @pytest.mark.parametrize("pixels", [1, 4, 7, 13, 14, 28, 56, 97])
 @pytest.mark.parametrize("blocks", [1, 2, 3, 4, 16])
-def test_tiles_fit_the_registers_and_divide_the_layer(isa, pixels, blocks):
+@pytest.mark.parametrize("steps", [1, 8, 9, 144])
+def test_tiles_fit_the_registers_and_divide_the_layer(isa, pixels, blocks, steps):
     lanes = isa.binary_lanes
-    tile = choose_tile(pixels, blocks * lanes, lanes, isa.accumulators, isa.word_bits)
+    tile = choose_tile(pixels, blocks * lanes, steps, lanes, isa.accumulators, isa.word_bits)
     assert tile.pixels * tile.vectors <= isa.accumulators
     assert pixels % tile.pixels == 0
     assert blocks % tile.vectors == 0
@@ -18,14 +19,18 @@ def test_tiles_fit_the_registers_and_divide_the_layer(isa, pixels, blocks):
 
 
 def test_the_largest_tile_on_avx512_has_fourteen_pixels_and_two_vectors_or_seven_and_four():
-    tile = choose_tile(28, 128, 16, 28, 32)
+    tile = choose_tile(28, 128, 36, 16, 28, 32)
     assert tile.pixels * tile.vectors == 28
     assert tile.groups == 1
 
 
 def test_one_word_of_64_bits_needs_several_tiles_of_four_lanes():
-    assert choose_tile(14, 64, 4, 8, 64) == Tile(pixels=2, vectors=4, lanes=4, groups=4)
+    assert choose_tile(14, 64, 18, 4, 8, 64) == Tile(pixels=2, vectors=4, lanes=4, groups=4)
 
 
 def test_packing_waits_for_the_layer_where_no_tile_fills_words():
-    assert choose_tile(8, 32, 16, 28, 24).groups is None
+    assert choose_tile(8, 32, 18, 16, 28, 24).groups is None
+
+
+def test_a_short_reduction_gets_a_small_tile():
+    assert choose_tile(28, 256, 8, 16, 28, 32) == Tile(pixels=4, vectors=2, lanes=16, groups=1)
