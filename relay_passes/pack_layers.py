@@ -79,12 +79,22 @@ class _Pack(Rewriter):
         is_sign = op_name(made) == "relax.bnn.sign"
         source, zero = (made.args[0], int(made.attrs["zero"])) if is_sign else (signs, 1)
         if (source, groups, zero) not in self._words:
-            channels = dialect.shape_of(source)[-1]
-            tau = constant(np.broadcast_to(_least(dialect.dtype_of(source), zero), (channels,)))
-            flip = constant(bits.pack_bools(np.zeros(channels, np.bool_), self._isa.word_bits, groups))
-            packed = dialect.pack(source, tau, flip, self._isa.word_bits, groups)
-            self._words[source, groups, zero] = self.emit(packed)
+            self._words[source, groups, zero] = self._words_of(source, groups, zero)
         return self._words[source, groups, zero]
+
+    def _words_of(self, x: Expr, groups: int, zero: int) -> relax.Var:
+        """Return the words of a tensor's signs; a concatenation of whole words packs each of its parts."""
+        made = self.definition(x)
+        parts = list(self.definition(made.args[0]).fields) if op_name(made) == "relax.concat" else []
+        along_channels = bool(parts) and int(made.attrs.axis) % len(dialect.shape_of(x)) == len(dialect.shape_of(x)) - 1
+        whole = all(dialect.shape_of(part)[-1] % self._isa.word_bits == 0 for part in parts)
+        if groups == 1 and along_channels and whole:
+            words = [self._words_of(part, 1, zero) for part in parts]
+            return self.emit(relax.op.concat(words, axis=-1))
+        channels = dialect.shape_of(x)[-1]
+        tau = constant(np.broadcast_to(_least(dialect.dtype_of(x), zero), (channels,)))
+        flip = constant(bits.pack_bools(np.zeros(channels, np.bool_), self._isa.word_bits, groups))
+        return self.emit(dialect.pack(x, tau, flip, self._isa.word_bits, groups))
 
 
 def _least(dtype: str, zero: int) -> npt.NDArray[Any]:

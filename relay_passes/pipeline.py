@@ -23,8 +23,10 @@ from relay_passes.fuse_layers import fuse_layers
 from relay_passes.hoist_input_scale import hoist_input_scale
 from relay_passes.lower import lower
 from relay_passes.pack_layers import pack_layers
+from relay_passes.pull_thresholds import pull_thresholds
 from relay_passes.schedule_kernels import schedule_kernels
 from relay_passes.settle_sign_zero import SignZero, settle_sign_zero
+from relay_passes.sink_concat import sink_concat
 from relay_passes.slice_conv3d import slice_conv3d
 from relay_passes.split_transposed_conv2d import split_transposed_conv2d
 from relay_passes.to_nhwc import to_nhwc
@@ -73,6 +75,7 @@ def simplify(sign_zero: SignZero = "exact") -> list[Pass]:
         _pass(split_transposed_conv2d),
         _pass(to_nhwc),
         _pass(fold_constants),
+        _pass(sink_concat),
         _pass(settle_sign_zero, sign_zero),
     ]
 
@@ -84,7 +87,13 @@ def canonicalize() -> list[Pass]:
 
 def pack(isa: Isa) -> list[Pass]:
     """Canonical to packed IR: words, integer thresholds, weights laid out for the kernels."""
-    return [_pass(pack_layers, isa), _pass(form_thresholds), _pass(compare_counts), _pass(block_float_layers, isa)]
+    return [
+        _pass(pack_layers, isa),
+        _pass(form_thresholds),
+        _pass(pull_thresholds),
+        _pass(compare_counts),
+        _pass(block_float_layers, isa),
+    ]
 
 
 def lower_to(isa: Isa) -> list[Pass]:
