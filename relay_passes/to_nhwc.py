@@ -177,6 +177,17 @@ def _pad(rewriter: _ToNhwc, node: relax.Call) -> Expr:
     return rewriter.emit_nhwc(moved, node.span)
 
 
+def _strided_slice(rewriter: _ToNhwc, node: relax.Call) -> Expr | None:
+    axes, *bounds = ([int(getattr(value, "value", value)) for value in arg.fields] for arg in node.args[1:])
+    moved = relax.op.strided_slice(
+        rewriter.nhwc(node.args[0]),
+        [new_axis(axis % RANK) for axis in axes],
+        *bounds,
+        assume_inbound=bool(node.attrs.assume_inbound),
+    )
+    return rewriter.emit_nhwc(moved, node.span)
+
+
 def _concat(rewriter: _ToNhwc, node: relax.Call) -> Expr:
     fields = [rewriter.nhwc(field) for field in rewriter.tensors(node.args[0])]
     return rewriter.emit_nhwc(relax.op.concat(fields, new_axis(int(node.attrs.axis))), node.span)
@@ -194,6 +205,7 @@ _HANDLERS: dict[str, Callable[[_ToNhwc, relax.Call], Expr | None]] = {
     "relax.max": _reduction(relax.op.max),
     "relax.min": _reduction(relax.op.min),
     "relax.concat": _concat,
+    "relax.strided_slice": _strided_slice,
 }
 
 

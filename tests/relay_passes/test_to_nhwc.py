@@ -123,3 +123,21 @@ def test_every_output_of_several_keeps_its_layout(evaluate):
         builder.emit_func_output(y)
     shapes = [tuple(int(extent) for extent in field.shape) for field in to_nhwc(builder.get())["main"].ret_ty.fields]
     assert shapes == [(2, 8), (2, 8, 4, 4)]
+
+
+def test_a_shortcut_without_parameters_stays_channels_last(evaluate):
+    """Every other pixel, missing channels are zero: option A of ResNets."""
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType((1, 3, 9, 8), "float32"))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            made = builder.emit(relax.op.nn.conv2d(x, relax.const(WEIGHT), padding=1))
+            halved = builder.emit(relax.op.strided_slice(made, [2, -1], [0, 1], [9, 8], [2, 2]))
+            padded = builder.emit(relax.op.nn.pad(halved, [0, 0, 2, 2, 0, 0, 0, 0], "constant", 0.0))
+            y = builder.emit_output(padded)
+        builder.emit_func_output(y)
+    after = to_nhwc(builder.get())
+    moves = [binding for block in after["main"].body.blocks for binding in block.bindings]
+    assert sum(op_name(binding.value) == "relax.permute_dims" for binding in moves) == 2  # the input and the output
+    values = RNG.standard_normal((1, 3, 9, 8)).astype(np.float32)
+    np.testing.assert_allclose(evaluate(after, values), evaluate(builder.get(), values), rtol=1e-5, atol=1e-5)
