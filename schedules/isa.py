@@ -18,7 +18,9 @@ class Isa:
     vector_bits
         Width of a vector register; 64 where words are counted one by one.
     accumulators
-        Register tiles use at most this many vectors, so that nothing spills.
+        Register tiles use at most this many vectors.
+    registers
+        Vector registers: accumulators, the weights of a step, an activation and a product have to fit, or some spill.
     mnemonics
         What the assembly of a binary kernel must contain.
     """
@@ -27,6 +29,7 @@ class Isa:
     word_bits: int
     vector_bits: int
     accumulators: int
+    registers: int
     mnemonics: tuple[str, ...]
 
     @property
@@ -47,10 +50,10 @@ class Isa:
 
 # Lane widths follow what LLVM makes of a vector popcount: one vpopcntd on AVX-512, a nibble shuffle summed by
 # vpsadbw into 64-bit lanes on AVX2, and a byte count widened by uadalp into 16-bit lanes on NEON.
-AVX512_VPOPCNTDQ = Isa("avx512-vpopcntdq", 32, 512, 28, ("vpopcntd", "zmm"))
-AVX2 = Isa("avx2", 64, 256, 8, ("vpshufb", "vpsadbw", "ymm"))
-NEON = Isa("neon", 16, 128, 16, ("eor", "cnt", "uadalp"))
-PORTABLE = Isa("portable", 64, 64, 4, ())
+AVX512_VPOPCNTDQ = Isa("avx512-vpopcntdq", 32, 512, 28, 32, ("vpopcntd", "zmm"))
+AVX2 = Isa("avx2", 64, 256, 8, 16, ("vpshufb", "vpsadbw", "ymm"))
+NEON = Isa("neon", 16, 128, 16, 32, ("eor", "cnt", "uadalp"))
+PORTABLE = Isa("portable", 64, 64, 4, 16, ())
 
 ISAS = (AVX512_VPOPCNTDQ, AVX2, NEON, PORTABLE)
 

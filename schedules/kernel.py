@@ -79,9 +79,7 @@ def schedule_function(function: tvm.tirx.PrimFunc, isa: Isa) -> tuple[tvm.tirx.P
     shape = [int(extent) for extent in schedule.get(blocks[anchor]).writes[0].source.shape]
     kernel = _kernel_of(anchor, len(shape) == _SPATIAL_OF_CONVOLUTION)
     lanes = int(schedule.get(blocks[anchor]).reads[1].source.shape[-1])
-    tile = choose_tile(
-        shape[-2], shape[-1], _steps(schedule, blocks[anchor]), lanes, isa.accumulators, _span(schedule, blocks)
-    )
+    tile = choose_tile(shape[-2], shape[-1], _steps(schedule, blocks[anchor]), lanes, isa, _span(schedule, blocks))
     schedule_anchored(schedule, anchor, tile)
     return schedule.mod["main"], Choice(kernel.name, isa.name, tile)
 

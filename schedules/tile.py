@@ -17,6 +17,7 @@ from tvm import s_tir, tirx
 
 from schedules.bitpack import PACK, PACK_WORDS
 from schedules.conv2d import UNPACK
+from schedules.isa import Isa
 from schedules.parallel import parallelize, vector_steps
 
 Schedule: TypeAlias = s_tir.Schedule
@@ -50,7 +51,7 @@ def divisors(number: int) -> list[int]:
     return [candidate for candidate in range(1, number + 1) if number % candidate == 0]
 
 
-def choose_tile(pixels: int, channels: int, steps: int, lanes: int, accumulators: int, span: int | None) -> Tile:
+def choose_tile(pixels: int, channels: int, steps: int, lanes: int, isa: Isa, span: int | None) -> Tile:
     """Return the tile that keeps the arithmetic units busiest without a tuning log.
 
     A step of the reduction loads ``vectors`` weights and broadcasts ``pixels`` inputs for ``pixels * vectors``
@@ -62,14 +63,21 @@ def choose_tile(pixels: int, channels: int, steps: int, lanes: int, accumulators
         Extents of the layer's last spatial axis and of its (padded) output channels.
     steps
         Of the reduction. After a few, a large tile spends longer on its start and its end than it gains.
-    lanes, accumulators
-        Of the instruction set.
+    lanes
+        Output channels a vector.
+    isa
+        Gives the registers.
     span
         Channels that one packed word holds; None if the layer packs nothing, or not in vectors.
     """
     blocks = channels // lanes
-    room = accumulators if steps > _FEW_STEPS else min(accumulators, _FEW_ACCUMULATORS)
-    candidates = [(p, v) for p in divisors(pixels) for v in divisors(blocks) if p * v <= room and v <= _MOST_VECTORS]
+    room = isa.accumulators if steps > _FEW_STEPS else min(isa.accumulators, _FEW_ACCUMULATORS)
+    candidates = [
+        (p, v)
+        for p in divisors(pixels)
+        for v in divisors(blocks)
+        if p * v <= room and v <= _MOST_VECTORS and p * v + v + _TEMPORARIES <= isa.registers
+    ]
     best = max(candidates, key=lambda tile: (tile[0] * tile[1] / (tile[0] + tile[1]), tile[0]))
     groups = [g for g in divisors(blocks // best[1]) if span is not None and g * best[1] * lanes % span == 0]
     return Tile(best[0], best[1], lanes, groups[0] if groups else None)
@@ -77,6 +85,8 @@ def choose_tile(pixels: int, channels: int, steps: int, lanes: int, accumulators
 
 #: More weight vectors than this in flight spill: the tile wants its registers for accumulators.
 _MOST_VECTORS = 4
+#: An activation and a product.
+_TEMPORARIES = 2
 _FEW_STEPS, _FEW_ACCUMULATORS = 8, 8
 
 
