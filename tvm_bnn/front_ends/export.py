@@ -10,11 +10,13 @@ its input really branches on its data, and is refused.
 from __future__ import annotations
 
 import copy
+import io
 import logging
+import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 import torch
@@ -58,11 +60,17 @@ def export_module(module: torch.nn.Module, example_inputs: Sequence[torch.Tensor
 
 @contextmanager
 def _without_log() -> Iterator[None]:
-    """Keep tracebacks off stderr that PyTorch logs on the way to an exception; ours says it in one line."""
+    """Keep to ourselves what PyTorch logs and prints on the way to an exception: tracebacks, and the graph so far.
+
+    What a trace prints that succeeds is the model's own, and goes to stderr.
+    """
     logger = logging.getLogger("torch._subclasses.fake_tensor")
     before, logger.disabled = logger.disabled, True
+    printed = io.StringIO()
     try:
-        yield
+        with redirect_stdout(printed), redirect_stderr(printed):
+            yield
+        sys.stderr.write(printed.getvalue())
     finally:
         logger.disabled = before
 

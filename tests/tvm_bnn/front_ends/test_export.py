@@ -93,3 +93,18 @@ def test_run_time_checks_and_their_tokens_go():
     program = importable(Checks(), torch.randn(3, 1))
     assert "_assert" not in str(program.graph)
     assert "token" not in str(program.graph_signature.input_specs).lower()
+
+
+class BranchesOnAParameter(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        return x if self.scale.item() == 0 else x * self.scale
+
+
+def test_a_first_attempt_that_fails_leaves_no_trace_on_the_screen(capfd):
+    export_module(BranchesOnAParameter(), (torch.randn(1, 4),))
+    out, err = capfd.readouterr()
+    assert "def forward" not in out + err
