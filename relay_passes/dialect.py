@@ -6,7 +6,7 @@ canonical, on sign tensors
     ``bnn.sign``, ``bnn.conv2d``, ``bnn.dense``, ``bnn.matmul``
 packed, on words (see :mod:`schedules.bits`)
     ``bnn.pack``, ``bnn.packed_conv2d``, ``bnn.packed_dense``, ``bnn.packed_matmul``; ``bnn.count_conv2d`` and
-    ``bnn.count_dense`` stop at the popcount
+    ``bnn.count_dense`` stop at the popcount; ``bnn.any_pool`` is the maximum of bits
 
 and float layers whose weights are laid out for the kernels: ``bnn.blocked_conv2d`` / ``bnn.blocked_dense``, and
 ``bnn.two_valued_conv2d`` / ``bnn.two_valued_dense``, whose weights of two values are stored as bits.
@@ -118,6 +118,11 @@ def pack(
     return call("pack", [x, tau, flip], word_bits=word_bits, groups=groups, classes=flat)
 
 
+def any_pool(words: Expr, flip: Expr, window: Window) -> relax.Call:
+    """OR of the words under a window, flipped; see :func:`schedules.pool.any_pool`."""
+    return call("any_pool", [words, flip], **window_attrs(window))
+
+
 def packed_conv2d(words: Expr, weights: Expr, border: Expr, window: Window, channels: int, groups: int) -> relax.Call:
     """``bnn.conv2d`` on words; see :func:`schedules.bconv2d.bconv2d`."""
     return call("packed_conv2d", [words, weights, border], channels=channels, groups=groups, **window_attrs(window))
@@ -187,6 +192,10 @@ def _infer_pack(node: relax.Call) -> relax.TensorType:
     return relax.TensorType((*outer, words), f"uint{word_bits}")
 
 
+def _infer_any_pool(node: relax.Call) -> relax.TensorType:
+    return _convolved(node, shape_of(node.args[0])[-1], dtype_of(node.args[0]))
+
+
 def _infer_channels(dtype: str) -> _Infer:
     return lambda node: _convolved(node, int(node.attrs["channels"]), dtype)
 
@@ -211,6 +220,7 @@ _OPERATORS: dict[str, tuple[Callable[..., relax.Call], _Infer]] = {
     "dense": (dense, _infer_dense),
     "matmul": (matmul, _infer_matmul),
     "pack": (pack, _infer_pack),
+    "any_pool": (any_pool, _infer_any_pool),
     "packed_matmul": (packed_matmul, _infer_matmul),
     "packed_conv2d": (packed_conv2d, _infer_channels("int32")),
     "packed_dense": (packed_dense, _infer_rows("int32")),

@@ -15,6 +15,7 @@ from relay_passes.dialect import dtype_of, shape_of, window_of
 from schedules.bconv2d import bconv2d, bdense, bmatmul, count_conv2d, count_dense
 from schedules.bitpack import bitpack
 from schedules.conv2d import conv2d, dense, two_valued_conv2d, two_valued_dense
+from schedules.pool import any_pool
 
 _Legalize = Callable[[relax.BlockBuilder, relax.Call], relax.Expr]
 
@@ -97,6 +98,7 @@ _RULES: dict[str, _Legalize] = {
     "packed_dense": _kernel(bdense, lambda node: _sizes(node, "channels", "depth")),
     "count_conv2d": _kernel(count_conv2d, lambda node: [window_of(node), *_sizes(node, "channels", "groups")]),
     "count_dense": _kernel(count_dense, lambda node: _sizes(node, "channels")),
+    "any_pool": _kernel(any_pool, lambda node: [window_of(node)]),
     "packed_matmul": _kernel(bmatmul, lambda node: _sizes(node, "depth")),
     "blocked_conv2d": _kernel(conv2d, lambda node: [window_of(node), *_sizes(node, "channels")]),
     "blocked_dense": _kernel(dense, lambda node: _sizes(node, "channels")),

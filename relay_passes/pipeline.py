@@ -23,6 +23,7 @@ from relay_passes.fuse_layers import fuse_layers
 from relay_passes.hoist_input_scale import hoist_input_scale
 from relay_passes.lower import lower
 from relay_passes.pack_layers import pack_layers
+from relay_passes.pool_bits import pool_bits
 from relay_passes.pull_thresholds import pull_thresholds
 from relay_passes.schedule_kernels import schedule_kernels
 from relay_passes.settle_sign_zero import SignZero, settle_sign_zero
@@ -89,8 +90,9 @@ def pack(isa: Isa) -> list[Pass]:
     """Canonical to packed IR: words, integer thresholds, weights laid out for the kernels."""
     return [
         _pass(pack_layers, isa),
-        _pass(form_thresholds),
         _pass(pull_thresholds),
+        _pass(pool_bits),
+        _pass(form_thresholds),
         _pass(compare_counts),
         _pass(block_float_layers, isa),
     ]

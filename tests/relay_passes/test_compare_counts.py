@@ -4,6 +4,7 @@ from tvm import relax
 
 from relay_passes import dialect, pipeline
 from relay_passes.compare_counts import compare_counts
+from relay_passes.form_thresholds import form_thresholds
 from relay_passes.pack_layers import pack_layers
 from relay_passes.rewrite import bindings, op_name
 from schedules import host
@@ -45,8 +46,7 @@ def scale_of(values):
 
 
 def packed(module, isa):
-    first, second, *_ = pipeline.pack(isa)
-    return second.apply(first.apply(module))
+    return form_thresholds(pack_layers(module, isa))
 
 
 def operators(module):
