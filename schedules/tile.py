@@ -106,8 +106,6 @@ def schedule_anchored(schedule: Schedule, anchor: str, tile: Tile) -> None:
         schedule.compute_inline(block)
     reduction = schedule.get_sblock(anchor)
     value, pack = _value_and_pack(schedule, reduction)
-    if value is None:
-        value = schedule.cache_write(reduction, 0, "global")
     vectorize_pad(schedule, tile.lanes)
 
     *outer, pixel, channel = schedule.get_loops(value)
@@ -171,12 +169,16 @@ def inlinable(schedule: Schedule, anchor: str) -> list[s_tir.schedule.SBlockRV]:
 
 def _value_and_pack(
     schedule: Schedule, reduction: s_tir.schedule.SBlockRV
-) -> tuple[s_tir.schedule.SBlockRV | None, s_tir.schedule.SBlockRV | None]:
-    """Return the block that computes the layer's value, and the one that packs it, where there are such."""
+) -> tuple[s_tir.schedule.SBlockRV, s_tir.schedule.SBlockRV | None]:
+    """Return the block that computes the layer's value, and the one that packs it, if there is such.
+
+    Where the sum itself is the value, what leaves the registers is a copy of it.
+    """
     consumers = schedule.get_consumers(reduction)
-    if not consumers:
-        return None, None
-    (value,) = consumers
+    if not consumers or any(name.startswith(PACK) for name in _names(schedule, consumers)):
+        value = schedule.cache_write(reduction, 0, "global")
+    else:
+        (value,) = consumers
     packs = [block for block in schedule.get_consumers(value) if _names(schedule, [block])[0].startswith(PACK_WORDS)]
     return value, packs[0] if packs else None
 

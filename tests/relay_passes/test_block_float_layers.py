@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from tvm import relax
 
-from relay_passes import pipeline
+from relay_passes import dialect, pipeline
 from relay_passes.block_float_layers import block_float_layers, two_values
 from relay_passes.rewrite import bindings, op_name
 from schedules import host
@@ -82,3 +82,22 @@ def test_rounding_noise_is_no_second_value():
 
 def test_channels_of_few_weights_keep_them():
     assert two_values(np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)) is None
+
+
+@pytest.mark.parametrize("isa", host.isas(), ids=lambda isa: isa.name)
+def test_a_sum_that_is_packed_as_it_is_leaves_its_registers_first(isa, evaluate):
+    """The packing compares vectors of a copy: it must not be mistaken for the epilogue."""
+    weight = RNG.integers(-8, 9, (64, 3, 3, 5)).astype(np.float32)
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType((2, 9, 8, 5), "float32"))
+    tau = relax.const(RNG.integers(-50, 50, 64).astype(np.float32))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            made = relax.op.nn.conv2d(x, relax.const(weight), padding=1, data_layout="NHWC", kernel_layout="OHWI")
+            flip = relax.const(np.zeros(64 // isa.word_bits, isa.word_dtype))
+            y = builder.emit_output(builder.emit(dialect.pack(builder.emit(made), tau, flip, isa.word_bits)))
+        builder.emit_func_output(y)
+    scheduled = pipeline.run(block_float_layers(builder.get(), isa), pipeline.lower_to(isa))
+    assert "conv2d_global" in scheduled.script() or "multiply_accumulate_global" in scheduled.script()
+    values = RNG.integers(-8, 9, (2, 9, 8, 5)).astype(np.float32)
+    np.testing.assert_array_equal(evaluate(scheduled, values), evaluate(builder.get(), values))
