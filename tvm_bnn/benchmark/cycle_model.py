@@ -14,6 +14,8 @@ _LEAST_VERSION = 16
 _NEWEST_TRIED = 30
 _ITERATIONS = 100
 _MACS_A_COUNT = 128
+#: Instructions: eor, cnt, uadalp.
+_A_PRODUCT = 3
 _LABEL = re.compile(r"^(\.?\w+):")
 _BRANCH = re.compile(r"^\s+(?:b\.\w+|b|cbn?z\s.*,|tbn?z\s.*,)\s+(\.?\w+)\s*$")
 _COUNT = re.compile(r"^\s+cnt\s+v\d+\.16b")
@@ -31,21 +33,26 @@ class Core:
         The target whose code runs on it: scheduled for another core it would look worse than it is.
     model
         What llvm-mca calls it.
-    limit
-        Binary multiply-accumulates a cycle: what eor, cnt and uadalp alone reach on its vector pipes.
+    vectors_a_cycle
+        128-bit vector instructions that it starts in a cycle.
     """
 
     name: str
     target: str
     model: str
-    limit: float
+    vectors_a_cycle: int
+
+    @property
+    def limit(self) -> float:
+        """Binary multiply-accumulates a cycle, were there nothing but eor, cnt and uadalp."""
+        return self.vectors_a_cycle * _MACS_A_COUNT / _A_PRODUCT
 
 
 #: LLVM has no model of the Cortex-A76; the Neoverse N1 is the same core for servers.
 CORES = (
-    Core("Cortex-A53", "rpi3", "cortex-a53", 34),
-    Core("Cortex-A72", "rpi4", "cortex-a72", 85),
-    Core("Cortex-A76", "rpi5", "neoverse-n1", 85),
+    Core("Cortex-A53", "rpi3", "cortex-a53", 1),
+    Core("Cortex-A72", "rpi4", "cortex-a72", 2),
+    Core("Cortex-A76", "rpi5", "neoverse-n1", 2),
 )
 
 
