@@ -55,7 +55,9 @@ def prepare(machine: str) -> str | None:
     return None
 
 
-def run(library: Path, machine: str, cpu: str | None, calls: Sequence[Sequence[Array]]) -> list[list[Array]]:
+def run(
+    library: Path, machine: str, cpu: str | None, calls: Sequence[Sequence[Array]], options: Sequence[str] = ()
+) -> list[list[Array]]:
     """Run an artifact on the inputs of several calls, all in one process.
 
     Parameters
@@ -68,6 +70,8 @@ def run(library: Path, machine: str, cpu: str | None, calls: Sequence[Sequence[A
         QEMU's name of the processor, which refuses instructions that the processor lacks; None for QEMU's default.
     calls
         The inputs of each call.
+    options
+        More of QEMU's options.
 
     Returns
     -------
@@ -88,7 +92,7 @@ def run(library: Path, machine: str, cpu: str | None, calls: Sequence[Sequence[A
             inputs.write_bytes(encode(calls))
         except ValueError as error:
             raise UserError(f"inputs of '{library.name}': {error}") from None
-        command = [*_emulator(machine, cpu), str(program), str(library.resolve()), str(inputs), str(outputs)]
+        command = [*emulator(machine, cpu, options), str(program), str(library.resolve()), str(inputs), str(outputs)]
         environment = {**os.environ, "TVM_NUM_THREADS": "1"}
         finished = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         if finished.returncode:
@@ -103,11 +107,11 @@ def _qemu(machine: str) -> str | None:
     return shutil.which(f"qemu-{machine}") or shutil.which(f"qemu-{machine}-static")
 
 
-def _emulator(machine: str, cpu: str | None) -> list[str]:
+def emulator(machine: str, cpu: str | None = None, options: Sequence[str] = ()) -> list[str]:
     """Return the command that puts a foreign program on this machine; empty for one of our own."""
     if machine == host.machine():
         return []
-    return [str(_qemu(machine)), "-L", str(_SYSROOTS[machine]), *(["-cpu", cpu] if cpu is not None else [])]
+    return [str(_qemu(machine)), "-L", str(_SYSROOTS[machine]), *(["-cpu", cpu] if cpu is not None else []), *options]
 
 
 def _runner(machine: str) -> Path:

@@ -23,6 +23,9 @@ class Isa:
         Vector registers: accumulators, the weights of a step, an activation and a product have to fit, or some spill.
     mnemonics
         What the assembly of a binary kernel must contain.
+    broadcasts_from_memory
+        Whether a product takes a broadcast operand from memory, with an offset, at no cost. On NEON it does not:
+        ``ld1r`` knows no offset, so every broadcast needs an addition as well.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Isa:
     accumulators: int
     registers: int
     mnemonics: tuple[str, ...]
+    broadcasts_from_memory: bool = True
 
     @property
     def word_dtype(self) -> str:
@@ -52,7 +56,7 @@ class Isa:
 # vpsadbw into 64-bit lanes on AVX2, and a byte count widened by uadalp into 16-bit lanes on NEON.
 AVX512_VPOPCNTDQ = Isa("avx512-vpopcntdq", 32, 512, 28, 32, ("vpopcntd", "zmm"))
 AVX2 = Isa("avx2", 64, 256, 8, 16, ("vpshufb", "vpsadbw", "ymm"))
-NEON = Isa("neon", 16, 128, 16, 32, ("eor", "cnt", "uadalp"))
+NEON = Isa("neon", 16, 128, 16, 32, ("eor", "cnt", "uadalp"), broadcasts_from_memory=False)
 PORTABLE = Isa("portable", 64, 64, 4, 16, ())
 
 ISAS = (AVX512_VPOPCNTDQ, AVX2, NEON, PORTABLE)

@@ -14,7 +14,7 @@ from schedules import bconv2d, conv2d, reference
 from schedules.bitpack import PACK_WORDS
 from schedules.isa import ISAS, Isa
 from schedules.loops import schedule_loops
-from schedules.tile import Tile, choose_tile, schedule_anchored
+from schedules.tile import Tile, choose_tile, depth_of_loads, schedule_anchored
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +80,9 @@ def schedule_function(function: tvm.tirx.PrimFunc, isa: Isa) -> tuple[tvm.tirx.P
     kernel = _kernel_of(anchor, len(shape) == _SPATIAL_OF_CONVOLUTION)
     lanes = int(schedule.get(blocks[anchor]).reads[1].source.shape[-1])
     tile = choose_tile(shape[-2], shape[-1], _steps(schedule, blocks[anchor]), lanes, isa, _span(schedule, blocks))
+    if not isa.broadcasts_from_memory:
+        depth = int(schedule.get(blocks[anchor]).iter_vars[-1].dom.extent)
+        tile = dataclasses.replace(tile, depth=depth_of_loads(depth, lanes))
     schedule_anchored(schedule, anchor, tile)
     return schedule.mod["main"], Choice(kernel.name, isa.name, tile)
 

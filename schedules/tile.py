@@ -38,12 +38,16 @@ class Tile:
     groups
         Tiles of channels between two packings, where one word needs several; None if packing has to wait for the
         whole layer.
+    depth
+        Steps of the reduction's innermost loop whose inputs are loaded as one vector a pixel and broadcast from its
+        lanes; 1 if each is broadcast from memory.
     """
 
     pixels: int
     vectors: int
     lanes: int
     groups: int | None = 1
+    depth: int = 1
 
 
 def divisors(number: int) -> list[int]:
@@ -81,6 +85,11 @@ def choose_tile(pixels: int, channels: int, steps: int, lanes: int, isa: Isa, sp
     best = max(candidates, key=lambda tile: (tile[0] * tile[1] / (tile[0] + tile[1]), tile[0]))
     groups = [g for g in divisors(blocks // best[1]) if span is not None and g * best[1] * lanes % span == 0]
     return Tile(best[0], best[1], lanes, groups[0] if groups else None)
+
+
+def depth_of_loads(depth: int, lanes: int) -> int:
+    """Return how many steps of a loop over the depth one vector load of the input can serve: at most its lanes."""
+    return max(divisor for divisor in divisors(depth) if divisor <= lanes)
 
 
 #: More weight vectors than this in flight spill: the tile wants its registers for accumulators.
@@ -137,14 +146,31 @@ def _tile_reduction(schedule: Schedule, reduction: s_tir.schedule.SBlockRV, tile
     loops = schedule.get_loops(reduction)
     *_, pixel, channel = loops[: len(loops) - reduced]
     vector, lane = schedule.split(channel, [None, tile.lanes])
-    steps = loops[len(loops) - reduced :]
-    schedule.reorder(*steps, pixel, vector, lane)
+    *steps, deep = loops[len(loops) - reduced :]
+    deep, part = schedule.split(deep, [None, tile.depth])
+    steps.append(deep)
+    schedule.reorder(*steps, part, pixel, vector, lane)
+    schedule.unroll(part)
+    if tile.depth > 1:
+        _load_vectors(schedule, reduction, deep)
     schedule.vectorize(lane)
     schedule.unroll(pixel)
     schedule.unroll(vector)
     start = schedule.decompose_reduction(reduction, steps[0])
     for loop in schedule.get_loops(start)[-3:-1]:
         schedule.unroll(loop)
+
+
+def _load_vectors(schedule: Schedule, reduction: s_tir.schedule.SBlockRV, step: s_tir.schedule.LoopRV) -> None:
+    """Load what one step reads of the input, a vector along the depth for each pixel.
+
+    LLVM keeps the buffer in registers and broadcasts from their lanes (``dup``; ``fmla`` takes a lane as it is).
+    """
+    loaded = schedule.cache_read(reduction, 0, "local")
+    schedule.compute_at(loaded, step, preserve_unit_loops=True)
+    *_, pixel, depth = schedule.get_loops(loaded)
+    schedule.unroll(pixel)
+    schedule.vectorize(depth)
 
 
 def inlinable(schedule: Schedule, anchor: str) -> list[s_tir.schedule.SBlockRV]:

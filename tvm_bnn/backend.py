@@ -29,13 +29,21 @@ def build_library(module: tvm.IRModule, target: Target, toolchain: Toolchain) ->
     UserError
         If the linker is missing or fails.
     """
-    executable = relax.build(
-        module, target=tvm.target.Target(target.tvm), tir_pipeline=stack.PIPELINE, exec_mode="compiled"
-    )
+    executable = _built(module, target)
     with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
         library = Path(folder) / "model.so"
         executable.export_library(str(library), fcompile=linker(target.link_triple, toolchain))
         return library.read_bytes()
+
+
+def assembly(module: tvm.IRModule, target: Target) -> str:
+    """Compile a scheduled module and return its assembly."""
+    (library,) = _built(module, target).mod.imports
+    return str(library.inspect_source("asm"))
+
+
+def _built(module: tvm.IRModule, target: Target) -> relax.VMExecutable:
+    return relax.build(module, target=tvm.target.Target(target.tvm), tir_pipeline=stack.PIPELINE, exec_mode="compiled")
 
 
 def kernel_uses(module: tvm.IRModule, layers: Sequence[Layer]) -> tuple[KernelUse, ...]:

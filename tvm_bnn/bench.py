@@ -35,7 +35,8 @@ class Options:
     suite: Annotated[Literal["all", "micro", "layers", "networks"], tyro.conf.Positional] = "all"
     """micro: the machine's limits; layers: single layers; networks: whole networks; all: one after the other."""
     target: str = "native"
-    """What to compile for: a name that 'tvm_bnn.compile --target list' prints, of a kind that this machine executes."""
+    """What to compile for: a name that 'tvm_bnn.compile --target list' prints, of a kind that this machine executes.
+    For another machine, 64-bit ARM, 'layers' counts instructions under emulation: estimates, no times."""
     format: Literal["table", "json"] = "table"
     """How to print the results."""
     record: Path | None = None
@@ -74,10 +75,10 @@ def _bench(options: Options) -> int:
     # Read when the libraries are loaded, so before anything imports them.
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
     os.environ["TVM_NUM_THREADS"] = str(options.threads)
-    from tvm_bnn.benchmark.options import Plan, local_target
+    from tvm_bnn.benchmark.options import Plan, target_of
 
     plan = Plan(
-        target=local_target(options.target),
+        target=target_of(options.target, options.suite),
         threads=options.threads,
         peers=options.peers,
         only=options.only,
@@ -100,7 +101,7 @@ def _run(suite: Suite, plan: Plan, options: Options) -> list[Record]:
     from tvm_bnn.benchmark.records import append
     from tvm_bnn.console import stdout
 
-    run, show = _functions(suite)
+    run, show = _functions(suite, plan.estimated)
     made = []
     for records in run(plan):
         if options.record is not None:
@@ -111,13 +112,18 @@ def _run(suite: Suite, plan: Plan, options: Options) -> list[Record]:
     return made
 
 
-def _functions(suite: Suite) -> tuple[Runner, Printer]:
+def _functions(suite: Suite, estimated: bool) -> tuple[Runner, Printer]:
     """Return what runs a suite, case by case, and what prints it; imported only if it is asked for."""
     if suite == "micro":
         from tvm_bnn.benchmark import micro_suite
         from tvm_bnn.benchmark.micro_table import print_micro
 
         return micro_suite.run, print_micro
+    if suite == "layers" and estimated:
+        from tvm_bnn.benchmark import estimate_suite
+        from tvm_bnn.benchmark.estimate_table import print_estimates
+
+        return estimate_suite.run, print_estimates
     if suite == "layers":
         from tvm_bnn.benchmark import layer_suite
         from tvm_bnn.benchmark.layer_table import print_layers

@@ -56,3 +56,10 @@ def test_avx512_counts_with_one_instruction_a_vector_and_no_shuffles():
     assembly = assembly_of_binary_convolution("x86-avx512")
     assert assembly.count("vpopcntd") >= 14
     assert "vpshufb" not in assembly
+
+
+def test_neon_broadcasts_from_the_lanes_of_what_one_load_brought():
+    """An address has to be computed for every ld1r: it takes no offset."""
+    assembly = assembly_of_binary_convolution("arm")
+    assert len(re.findall(r"dup\tv\d+\.8h, v\d+\.h\[[1-7]\]", assembly)) >= 7
+    assert assembly.count("ld1r") < assembly.count("dup\t")

@@ -1,7 +1,7 @@
 import pytest
 
 from schedules.isa import AVX2, AVX512_VPOPCNTDQ, ISAS
-from schedules.tile import Tile, choose_tile
+from schedules.tile import Tile, choose_tile, depth_of_loads
 
 
 @pytest.mark.parametrize("isa", ISAS, ids=lambda isa: isa.name)
@@ -34,3 +34,8 @@ def test_packing_waits_for_the_layer_where_no_tile_fills_words():
 
 def test_a_short_reduction_gets_a_small_tile():
     assert choose_tile(28, 256, 8, 16, AVX512_VPOPCNTDQ, 32) == Tile(pixels=4, vectors=2, lanes=16, groups=1)
+
+
+@pytest.mark.parametrize(("depth", "steps"), [(1, 1), (4, 4), (7, 7), (8, 8), (9, 3), (11, 1), (32, 8)])
+def test_a_load_of_eight_lanes_serves_a_divisor_of_the_depth(depth, steps):
+    assert depth_of_loads(depth, 8) == steps

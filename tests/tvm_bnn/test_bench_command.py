@@ -64,5 +64,5 @@ def test_a_board_is_not_benchmarked_from_afar(capsys):
 
     if host.machine() == "aarch64":
         foreign = "x86-avx2"
-    assert bench.main(["layers", "--target", foreign]) == 1
+    assert bench.main(["networks", "--target", foreign]) == 1
     assert "run the benchmark on the device" in capsys.readouterr().err

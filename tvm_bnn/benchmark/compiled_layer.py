@@ -43,21 +43,34 @@ def compile_layer(workload: Workload, operands: Operands, target: Target, toolch
     RuntimeError
         If the result is not what NumPy computes.
     """
-    build = _binary_module if workload.binary else _float_module
-    module = compare_counts(build(workload, operands, target.isa))
-    scheduled = pipeline.run(module, pipeline.lower_to(target.isa))
+    scheduled = scheduled_layer(workload, operands, target.isa)
     library = backend.build_library(scheduled, target, toolchain)
     with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
         path = Path(folder) / "layer.so"
         path.write_bytes(library)
         main = VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cpu())[MAIN]
-    isa = target.isa
-    x = bits.pack(operands.x, isa.word_bits, workload.groups) if workload.binary else operands.x
-    tensor = tvm.runtime.tensor(x)
-    _check(workload, operands, main(tensor).numpy())
-    # A padding or a packing that stayed outside would be a second kernel: the table shows it.
-    choices = [use.choice for use in backend.kernel_uses(scheduled, [])]
-    return CompiledLayer(lambda: main(tensor), " + ".join(choices))
+    tensor = tvm.runtime.tensor(layer_input(workload, operands, target.isa))
+    check(workload, operands, main(tensor).numpy())
+    return CompiledLayer(lambda: main(tensor), choice_of(scheduled))
+
+
+def scheduled_layer(workload: Workload, operands: Operands, isa: Isa) -> tvm.IRModule:
+    """Return the module whose ``main`` is the layer, scheduled for an instruction set."""
+    build = _binary_module if workload.binary else _float_module
+    return pipeline.run(compare_counts(build(workload, operands, isa)), pipeline.lower_to(isa))
+
+
+def layer_input(workload: Workload, operands: Operands, isa: Isa) -> Array:
+    """Return what the layer is called on: packed words, or float32."""
+    return bits.pack(operands.x, isa.word_bits, workload.groups) if workload.binary else operands.x
+
+
+def choice_of(scheduled: tvm.IRModule) -> str:
+    """Return the kernels and tiles of a scheduled layer.
+
+    A padding or a packing that stayed outside would be a second kernel: the table shows it.
+    """
+    return " + ".join(use.choice for use in backend.kernel_uses(scheduled, []))
 
 
 def _binary_module(workload: Workload, operands: Operands, isa: Isa) -> tvm.IRModule:
@@ -93,8 +106,14 @@ def _float_module(workload: Workload, operands: Operands, isa: Isa) -> tvm.IRMod
 _TOLERANCE = 1e-5
 
 
-def _check(workload: Workload, operands: Operands, found: Array) -> None:
-    """Hold a result against the reference of the kernels' own tests."""
+def check(workload: Workload, operands: Operands, found: Array) -> None:
+    """Hold a result against the reference of the kernels' own tests.
+
+    Raises
+    ------
+    RuntimeError
+        If it is not what NumPy computes.
+    """
     expected = reference.conv2d(operands.x, operands.weight, workload.window, workload.groups)
     if workload.binary:
         on = reference.threshold(expected, operands.tau, operands.flip)

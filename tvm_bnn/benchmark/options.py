@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
+from schedules import host
 from schedules.errors import UserError
+from schedules.isa import NEON
 from schedules.link import Toolchain
 from schedules.target import Target, find_target
 
@@ -16,7 +18,7 @@ class Plan:
     Parameters
     ----------
     target
-        What to compile for; runs here.
+        What to compile for; runs here, or its layers are only estimated.
     threads
         That loops, compiled kernels and peers may use; one number for a process.
     peers
@@ -36,9 +38,27 @@ class Plan:
     repeats: int = 30
     toolchain: Toolchain = "zig"
 
+    @property
+    def estimated(self) -> bool:
+        """Whether instructions are counted instead of time measured."""
+        return not self.target.runs_here
+
     def selects(self, case: str) -> bool:
         """Tell whether a case of that name is to be run."""
         return self.only.lower() in case.lower()
+
+
+def target_of(name: str, suite: str) -> Target:
+    """Return the target that a suite runs with: another machine's if all that is asked for are estimates of layers.
+
+    Raises
+    ------
+    UserError
+        As :func:`local_target` does.
+    """
+    target = find_target(name)
+    can_be_estimated = suite == "layers" and target.isa == NEON and target.machine != host.machine()
+    return target if can_be_estimated else local_target(name)
 
 
 def local_target(name: str) -> Target:
@@ -53,6 +73,7 @@ def local_target(name: str) -> Target:
     if not target.runs_here:
         raise UserError(
             f"target '{name}': this machine cannot execute {target.isa.name} for {target.machine}, and times under"
-            " emulation say nothing: run the benchmark on the device"
+            " emulation say nothing: run the benchmark on the device ('layers' of a 64-bit ARM target are estimated"
+            " anywhere)"
         )
     return target

@@ -6,6 +6,7 @@ import datetime
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -31,6 +32,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         What was run: a loop, a layer, a network.
     system
         Who ran it: ``tvm_bnn``, a peer, or ``peak …``, the machine's own limit.
+    kind
+        ``measurement``, or ``estimate``: counted under emulation or modelled, without a time, and never to be mixed
+        with the former.
     part
         A kernel inside the case; empty for the whole.
     samples
@@ -50,6 +54,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     suite: str
     case: str
     system: str
+    kind: Literal["measurement", "estimate"] = "measurement"
     part: str = ""
     samples: Samples | None = None
     skipped: str = ""
