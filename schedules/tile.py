@@ -17,6 +17,7 @@ from tvm import s_tir, tirx
 
 from schedules.bitpack import PACK, PACK_WORDS
 from schedules.conv2d import UNPACK
+from schedules.dot import Dot, tensor_intrinsic
 from schedules.parallel import parallelize, vector_steps
 
 Schedule: TypeAlias = s_tir.Schedule
@@ -80,7 +81,7 @@ _MOST_VECTORS = 4
 _FEW_STEPS, _FEW_ACCUMULATORS = 8, 8
 
 
-def schedule_anchored(schedule: Schedule, anchor: str, tile: Tile) -> None:
+def schedule_anchored(schedule: Schedule, anchor: str, tile: Tile, dot: Dot | None = None) -> None:
     """Schedule a fused layer in place.
 
     Parameters
@@ -91,6 +92,8 @@ def schedule_anchored(schedule: Schedule, anchor: str, tile: Tile) -> None:
         The name of the reduction block.
     tile
         Must divide the layer.
+    dot
+        The instruction that does a vector of the innermost reduction; None to multiply and add lane by lane.
     """
     for block in inlinable(schedule, anchor):
         schedule.compute_inline(block)
@@ -117,26 +120,34 @@ def schedule_anchored(schedule: Schedule, anchor: str, tile: Tile) -> None:
     parallelize(schedule, shared, vector_steps(schedule, reduction, tile.lanes))
     schedule.set_scope(reduction, 0, "local")
 
-    _tile_reduction(schedule, reduction, tile)
+    _tile_reduction(schedule, reduction, tile, dot)
     for loop in (pixel_inner, vector):
         schedule.unroll(loop)
     schedule.vectorize(lane)
 
 
-def _tile_reduction(schedule: Schedule, reduction: s_tir.schedule.SBlockRV, tile: Tile) -> None:
+def _tile_reduction(schedule: Schedule, reduction: s_tir.schedule.SBlockRV, tile: Tile, dot: Dot | None = None) -> None:
     """Order the anchor's loops: reduction outside, the register tile unrolled inside, lanes vectorised."""
     reduced = sum(axis.iter_type == tirx.IterVar.CommReduce for axis in schedule.get(reduction).iter_vars)
     loops = schedule.get_loops(reduction)
     *_, pixel, channel = loops[: len(loops) - reduced]
     vector, lane = schedule.split(channel, [None, tile.lanes])
     steps = loops[len(loops) - reduced :]
-    schedule.reorder(*steps, pixel, vector, lane)
-    schedule.vectorize(lane)
+    if dot is None:
+        schedule.reorder(*steps, pixel, vector, lane)
+        schedule.vectorize(lane)
+    else:
+        *steps, byte = steps
+        schedule.reorder(*steps, pixel, vector, lane, byte)
     schedule.unroll(pixel)
     schedule.unroll(vector)
     start = schedule.decompose_reduction(reduction, steps[0])
-    for loop in schedule.get_loops(start)[-3:-1]:
-        schedule.unroll(loop)
+    *_, start_pixel, start_vector, start_lane = schedule.get_loops(start)
+    schedule.unroll(start_pixel)
+    schedule.unroll(start_vector)
+    if dot is not None:
+        schedule.vectorize(start_lane)
+        schedule.tensorize(lane, tensor_intrinsic(dot))
 
 
 def inlinable(schedule: Schedule, anchor: str) -> list[s_tir.schedule.SBlockRV]:
