@@ -9,8 +9,8 @@ packed, on words (see :mod:`schedules.bits`)
     ``bnn.count_dense`` stop at the popcount
 
 and float layers whose weights are laid out for the kernels: ``bnn.blocked_conv2d`` / ``bnn.blocked_dense``, and
-``bnn.two_valued_conv2d`` / ``bnn.two_valued_dense``, whose weights of two values are stored as bits; or that run on bytes
-(see :mod:`schedules.int8`): ``bnn.activation_scale``, ``bnn.quantize``, ``bnn.int8_conv2d`` and ``bnn.int8_dense``.
+``bnn.two_valued_conv2d`` / ``bnn.two_valued_dense``, whose weights of two values are stored as bits. On bytes (see
+:mod:`schedules.int8`) they are ``bnn.activation_scale``, ``bnn.quantize``, ``bnn.int8_conv2d`` and ``bnn.int8_dense``.
 
 The operators exist in TVM once this module is imported; TVMScript then knows them as ``R.bnn.*``.
 """

@@ -64,9 +64,9 @@ def dot_of(options: dict[str, object], isa: Isa) -> Dot:
     """Return the best that a TVM target has for the vectors of ``isa``."""
     target = tvm.target.Target(options)
     for machine, dot, alternatives in _NEEDS:
-        if dot.lanes == isa.float_lanes and str(options["mtriple"]).startswith(machine):
-            if any(tvm.target.codegen.target_has_features(list(needed), target) for needed in alternatives):
-                return dot
+        fits = dot.lanes == isa.float_lanes and str(options["mtriple"]).startswith(machine)
+        if fits and any(tvm.target.codegen.target_has_features(list(needed), target) for needed in alternatives):
+            return dot
     return widening(isa)
 
 
@@ -83,34 +83,34 @@ def tensor_intrinsic(dot: Dot) -> str:
     # LLVM 22 takes vectors of bytes; before, vpdpbusd took them as int32.
     bytes_of_all, word = f"{dtype}x{4 * lanes}", "int32"
 
-    @T.prim_func(s_tir=True, private=True)
+    @T.prim_func(s_tir=True, private=True)  # type: ignore[untyped-decorator]
     def meaning(a: T.handle, b: T.handle, c: T.handle) -> None:
-        A = T.match_buffer(a, (4,), dtype, offset_factor=1)
-        B = T.match_buffer(b, (lanes, 4), "int8", offset_factor=1)
-        C = T.match_buffer(c, (lanes,), "int32", offset_factor=1, scope="local")
+        x = T.match_buffer(a, (4,), dtype, offset_factor=1)
+        w = T.match_buffer(b, (lanes, 4), "int8", offset_factor=1)
+        total = T.match_buffer(c, (lanes,), "int32", offset_factor=1, scope="local")
         with T.sblock("root"):
-            T.reads(C[0:lanes], A[0:4], B[0:lanes, 0:4])
-            T.writes(C[0:lanes])
+            T.reads(total[0:lanes], x[0:4], w[0:lanes, 0:4])
+            T.writes(total[0:lanes])
             for i in T.serial(0, lanes):
                 for k in T.serial(0, 4):
                     with T.sblock("update"):
                         lane, byte = T.axis.remap("SR", [i, k])
-                        C[lane] = C[lane] + T.cast(A[byte], "int32") * T.cast(B[lane, byte], "int32")
+                        total[lane] = total[lane] + T.cast(x[byte], "int32") * T.cast(w[lane, byte], "int32")
 
-    @T.prim_func(s_tir=True, private=True)
+    @T.prim_func(s_tir=True, private=True)  # type: ignore[untyped-decorator]
     def instruction(a: T.handle, b: T.handle, c: T.handle) -> None:
-        A = T.match_buffer(a, (4,), dtype, offset_factor=1)
-        B = T.match_buffer(b, (lanes, 4), "int8", offset_factor=1)
-        C = T.match_buffer(c, (lanes,), "int32", offset_factor=1, scope="local")
+        x = T.match_buffer(a, (4,), dtype, offset_factor=1)
+        w = T.match_buffer(b, (lanes, 4), "int8", offset_factor=1)
+        total = T.match_buffer(c, (lanes,), "int32", offset_factor=1, scope="local")
         with T.sblock("root"):
-            T.reads(C[0:lanes], A[0:4], B[0:lanes, 0:4])
-            T.writes(C[0:lanes])
-            C[T.ramp(T.int32(0), 1, lanes)] = T.call_llvm_pure_intrin(
+            T.reads(total[0:lanes], x[0:4], w[0:lanes, 0:4])
+            T.writes(total[0:lanes])
+            total[T.ramp(T.int32(0), 1, lanes)] = T.call_llvm_pure_intrin(
                 sums,
                 intrinsic,
-                C.vload([0], dtype=sums),
-                T.reinterpret(bytes_of_all, T.broadcast(T.reinterpret(word, A.vload([0], f"{dtype}x4")), lanes)),
-                B.vload([0, 0], dtype=weights),
+                total.vload([0], dtype=sums),
+                T.reinterpret(bytes_of_all, T.broadcast(T.reinterpret(word, x.vload([0], f"{dtype}x4")), lanes)),
+                w.vload([0, 0], dtype=weights),
             )
 
     name = f"bnn_{dot.mnemonic}_{lanes}"

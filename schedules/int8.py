@@ -1,7 +1,7 @@
 """Convolution and linear layer on bytes, for layers that stay float: activations are quantized at run time.
 
-With the scale ``s = max|x| / 127`` of a sample, ``x`` is about ``s * (q - z)`` for bytes ``q``, where ``z`` is 128 if they
-are unsigned and 0 if not; a weight is ``t * w`` with a scale for each output channel. Hence
+With the scale ``s = max|x| / 127`` of a sample, ``x`` is about ``s * (q - z)`` for bytes ``q``, where ``z`` is 128 if
+they are unsigned and 0 if not; a weight is ``t * w`` with a scale for each output channel. Hence
 
     sum x * weight  =  s * t * (sum q * w  -  z * sum w),
 
@@ -194,7 +194,7 @@ def conv2d(q: te.Tensor, weights: te.Tensor, window: Window, size: tuple[int, in
 
 
 def dense(q: te.Tensor, weights: te.Tensor, channels: int) -> te.Tensor:
-    """Linear layer on bytes: ``(..., steps * group)`` x ``(blocks, steps, lanes, group)`` to ``(..., channels)``, int32."""
+    """Linear layer ``(..., steps * group)`` x ``(blocks, steps, lanes, group)`` to ``(..., channels)``, int32."""
     blocks, steps, lanes, group = (int(extent) for extent in weights.shape)
     step, byte = _reduced(step=steps, byte=group)
 
