@@ -62,7 +62,7 @@ class _Narrow(Rewriter):
             top, left, bottom, _ = window.padding
             blocked = int8.blocked_weights(rounded, window, self._dot)
             scale = self._scale(x, samples)
-            length = int8.row_bytes(window, depth, width, self._dot)
+            length = int8.row_length(window, depth, width, self._dot)
             q = self._quantized(x, scale, (samples, height, width * depth), (top, bottom), left * depth, length)
             product = dialect.int8_conv2d(q, constant(blocked), window, (height, width, depth), channels)
             per_sample = (samples, 1, 1, 1)

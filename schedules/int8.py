@@ -7,6 +7,8 @@ they are unsigned and 0 if not; a weight is ``t * w`` with a scale for each outp
 
 where padding is ``z``, which stands for exactly 0. The kernels here give ``sum q * w``; the rest is elementwise.
 
+Where the instruction wants 16-bit numbers, ``q`` has them, from the same range, and "bytes" here are those.
+
 A row of the quantized input holds its pixels' channels without gaps, so neighbouring taps of a window's row are one run
 of ``kernel width * depth`` bytes. It is read four at a time; what is read beyond its end meets weights that are 0.
 """
@@ -116,8 +118,8 @@ def run_of_bytes(window: Window, depth: int) -> tuple[int, int]:
     return (1, window.kernel[1] * depth) if window.dilation[1] == 1 else (window.kernel[1], depth)
 
 
-def row_bytes(window: Window, depth: int, width: int, dot: Dot) -> int:
-    """Return the bytes of a row of the quantized input: padding, and what the last run reads beyond its end."""
+def row_length(window: Window, depth: int, width: int, dot: Dot) -> int:
+    """Return the length of a row of the quantized input: padding, and what the last run reads beyond its end."""
     _, horizontal = window.axes(1, width)
     runs, run = run_of_bytes(window, depth)
     last = (horizontal.out - 1) * window.strides[1] + (runs - 1) * window.dilation[1]
@@ -163,7 +165,7 @@ def conv2d(q: te.Tensor, weights: te.Tensor, window: Window, size: tuple[int, in
     Parameters
     ----------
     q
-        ``(N, padded height, row bytes)``, as :func:`quantize` writes it.
+        ``(N, padded height, row length)``, as :func:`quantize` writes it.
     weights
         As :func:`blocked_weights` lays them out.
     window

@@ -10,7 +10,7 @@ from schedules.bitpack import wide
 from schedules.dot import VPDPBUSD_512, Dot, dot_of, widening
 from schedules.isa import ISAS
 from schedules.kernel import INT8_CONV2D, INT8_DENSE, VARIANTS, schedule_function
-from schedules.target import find_target, native
+from schedules.target import TARGETS, find_target, native
 from schedules.window import Window
 
 PADDED = Window((3, 3), padding=(1, 1, 1, 1))
@@ -32,9 +32,9 @@ ROWS = [(1, 64, 64), (5, 31, 10), (3, 4608, 33), (16, 65, 128), (2, 1, 1)]
 def variants(kernel):
     """Every instruction set of the table; this machine's own dot product where it has one."""
     plain = [(isa, widening(isa)) for row, isa in VARIANTS if row is kernel]
-    target = native()
-    own = dot_of(target.tvm, target.isa)
-    return plain + ([(target.isa, own)] if own.group > 1 else [])
+    here = [target for target in (native(), *TARGETS) if target.runs_here]
+    own = {(target.isa, dot_of(target.tvm, target.isa)): None for target in here}
+    return plain + [variant for variant in own if variant[1].group > 1]
 
 
 def name(variant):
@@ -69,7 +69,7 @@ def bytes_of(x, window, dot):
     top, left, bottom, right = window.padding
     padded = np.pad(x + dot.zero_point, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=dot.zero_point)
     rows = padded.reshape(count, top + height + bottom, -1)
-    beyond = int8.row_bytes(window, depth, width, dot) - rows.shape[-1]
+    beyond = int8.row_length(window, depth, width, dot) - rows.shape[-1]
     return np.pad(rows, ((0, 0), (0, 0), (0, beyond)), constant_values=99).astype(dot.activations)
 
 
@@ -105,7 +105,7 @@ def test_linear_layer_is_exact(variant, shape):
     np.testing.assert_array_equal(found - dot.zero_point * weight.sum(1), expected)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16"])
 @pytest.mark.parametrize("shape", [(2, 3, 37), (1, 1, 1), (3, 4, 64), (2, 5, 15)], ids=str)
 def test_numbers_are_rounded_to_the_nearest_byte_amid_zero_points(shape, dtype):
     rng = np.random.default_rng(2)
@@ -134,9 +134,11 @@ def test_a_scale_is_a_samples_largest_magnitude_and_never_zero(isa):
 
 ALDER_LAKE = '{"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v3", "mattr": ["+avxvnni"]}'
 
+NO_VNNI = '{"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v4", "mattr": ["+avx512vpopcntdq"]}'
+
 
 def assembly(target, dot: Dot):
-    q = te.placeholder(wide((1, 30, int8.row_bytes(PADDED, 64, 28, dot))), dot.activations)
+    q = te.placeholder(wide((1, 30, int8.row_length(PADDED, 64, 28, dot))), dot.activations)
     blank = np.zeros((64, 3, 3, 64), np.int8)
     weights = te.placeholder(wide(int8.blocked_weights(blank, PADDED, dot).shape), "int8")
     made = int8.conv2d(q, weights, PADDED, (28, 28, 64), 64)
@@ -147,8 +149,15 @@ def assembly(target, dot: Dot):
 
 @pytest.mark.parametrize(
     ("wanted", "mnemonic", "register"),
-    [("x86-avx512", "vpdpbusd", "zmm"), (ALDER_LAKE, "vpdpbusd", "ymm"), ("rpi5", "sdot", "v0.4s")],
-    ids=["x86-avx512", "alderlake", "rpi5"],
+    [
+        ("x86-avx512", "vpdpbusd", "zmm"),
+        (ALDER_LAKE, "vpdpbusd", "ymm"),
+        ("rpi5", "sdot", "v0.4s"),
+        (NO_VNNI, "vpmaddwd", "zmm"),
+        ("x86-avx2", "vpmaddwd", "ymm"),
+        ("x86-64", "pmaddwd", "xmm"),
+    ],
+    ids=["x86-avx512", "alderlake", "rpi5", "no-vnni", "x86-avx2", "x86-64"],
 )
 def test_a_target_with_a_dot_product_of_bytes_uses_it(wanted, mnemonic, register):
     target = find_target(wanted)
@@ -159,12 +168,12 @@ def test_a_target_with_a_dot_product_of_bytes_uses_it(wanted, mnemonic, register
     assert any(register in line for line in lines)
 
 
-@pytest.mark.parametrize("wanted", ["x86-avx2", "x86-64", "rpi3", "rpi4"])
+@pytest.mark.parametrize("wanted", ["rpi3", "rpi4"])
 def test_a_target_without_one_widens(wanted):
     target = find_target(wanted)
     dot = dot_of(target.tvm, target.isa)
     assert dot == widening(target.isa)
-    assert "vpdpbusd" not in assembly(target, dot)
+    assert "\tsdot" not in assembly(target, dot)
 
 
 def test_every_sum_fits_its_accumulator():
