@@ -34,7 +34,7 @@ class _Block(Rewriter):
         self._lanes = isa.float_lanes
 
     def call(self, node: relax.Call) -> Expr:
-        weight = _weight_to_block(node)
+        weight = weight_to_block(node)
         if weight is None:
             return node
         is_matrix = weight.ndim == _MATRIX_RANK
@@ -56,7 +56,7 @@ class _Block(Rewriter):
         return constant(words), constant(np.pad(values, ((0, 0), (0, -len(is_high) % self._lanes))))
 
 
-def _weight_to_block(node: relax.Call) -> Array | None:
+def weight_to_block(node: relax.Call) -> Array | None:
     """Return a float layer's weight, None where the kernels have no place for it."""
     if op_name(node) not in {"relax.nn.conv2d", "relax.matmul"} or dialect.dtype_of(node.args[0]) != "float32":
         return None

@@ -9,7 +9,8 @@ packed, on words (see :mod:`schedules.bits`)
     ``bnn.count_dense`` stop at the popcount; ``bnn.any_pool`` is the maximum of bits
 
 and float layers whose weights are laid out for the kernels: ``bnn.blocked_conv2d`` / ``bnn.blocked_dense``, and
-``bnn.two_valued_conv2d`` / ``bnn.two_valued_dense``, whose weights of two values are stored as bits.
+``bnn.two_valued_conv2d`` / ``bnn.two_valued_dense``, whose weights of two values are stored as bits. On bytes (see
+:mod:`schedules.int8`) they are ``bnn.activation_scale``, ``bnn.quantize``, ``bnn.int8_conv2d`` and ``bnn.int8_dense``.
 
 The operators exist in TVM once this module is imported; TVMScript then knows them as ``R.bnn.*``.
 """
@@ -28,6 +29,7 @@ from tvm.script import relax as R
 
 from schedules.bconv2d import count_dtype
 from schedules.bits import words_for
+from schedules.dot import Dot
 from schedules.window import Window
 
 Expr: TypeAlias = relax.Expr
@@ -163,6 +165,26 @@ def two_valued_dense(x: Expr, bits: Expr, values: Expr, channels: int) -> relax.
     return call("two_valued_dense", [x, bits, values], channels=channels)
 
 
+def activation_scale(x: Expr) -> relax.Call:
+    """Scale of each sample of ``(samples, steps, lanes)``; see :func:`schedules.int8.activation_scale`."""
+    return call("activation_scale", [x])
+
+
+def quantize(x: Expr, scale: Expr, rows: tuple[int, int], start: int, length: int, dot: Dot) -> relax.Call:
+    """Bytes for ``dot`` of ``(samples, rows, numbers)``, amid padding; see :func:`schedules.int8.quantize`."""
+    return call("quantize", [x, scale], rows=list(rows), start=start, length=length, dtype=dot.activations)
+
+
+def int8_conv2d(q: Expr, weights: Expr, window: Window, size: tuple[int, int, int], channels: int) -> relax.Call:
+    """Convolution of bytes, int32; see :func:`schedules.int8.conv2d`."""
+    return call("int8_conv2d", [q, weights], size=list(size), channels=channels, **window_attrs(window))
+
+
+def int8_dense(q: Expr, weights: Expr, channels: int) -> relax.Call:
+    """Linear layer on bytes, int32; see :func:`schedules.int8.dense`."""
+    return call("int8_dense", [q, weights], channels=channels)
+
+
 def _infer_sign(node: relax.Call) -> relax.TensorType:
     return node.args[0].ty
 
@@ -214,6 +236,23 @@ def _infer_counts(node: relax.Call) -> relax.TensorType:
     return relax.TensorType((*shape_of(node.args[0])[:-1], channels), count_dtype(word_bits, words))
 
 
+def _infer_scale(node: relax.Call) -> relax.TensorType:
+    return relax.TensorType(shape_of(node.args[0])[:1], "float32")
+
+
+def _infer_quantize(node: relax.Call) -> relax.TensorType:
+    samples, height, _ = shape_of(node.args[0])
+    padding = sum(int(rows) for rows in node.attrs["rows"])
+    return relax.TensorType((samples, height + padding, int(node.attrs["length"])), str(node.attrs["dtype"]))
+
+
+def _infer_int8_conv2d(node: relax.Call) -> relax.TensorType:
+    height, width, _ = (int(extent) for extent in node.attrs["size"])
+    vertical, horizontal = window_of(node).axes(height, width)
+    samples = shape_of(node.args[0])[0]
+    return relax.TensorType((samples, vertical.out, horizontal.out, int(node.attrs["channels"])), "int32")
+
+
 _OPERATORS: dict[str, tuple[Callable[..., relax.Call], _Infer]] = {
     "sign": (sign, _infer_sign),
     "conv2d": (conv2d, _infer_conv2d),
@@ -230,6 +269,10 @@ _OPERATORS: dict[str, tuple[Callable[..., relax.Call], _Infer]] = {
     "blocked_dense": (blocked_dense, _infer_rows("float32")),
     "two_valued_conv2d": (two_valued_conv2d, _infer_channels("float32")),
     "two_valued_dense": (two_valued_dense, _infer_rows("float32")),
+    "activation_scale": (activation_scale, _infer_scale),
+    "quantize": (quantize, _infer_quantize),
+    "int8_conv2d": (int8_conv2d, _infer_int8_conv2d),
+    "int8_dense": (int8_dense, _infer_rows("int32")),
 }
 
 

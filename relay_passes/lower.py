@@ -12,6 +12,7 @@ import tvm
 from tvm import relax
 
 from relay_passes.dialect import dtype_of, shape_of, window_of
+from schedules import int8
 from schedules.bconv2d import bconv2d, bdense, bmatmul, count_conv2d, count_dense
 from schedules.bitpack import bitpack
 from schedules.conv2d import conv2d, dense, two_valued_conv2d, two_valued_dense
@@ -44,6 +45,18 @@ def _pack(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
     word_bits, groups = _sizes(node, "word_bits", "groups")
     function = bitpack(shape_of(x), dtype_of(x), word_bits, groups, axes)
     return relax.call_tir(builder.add_func(function, "bitpack"), list(node.args), out_ty=node.ty)
+
+
+def _quantize(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
+    samples, height, width = shape_of(node.args[0])
+    top, bottom = (int(rows) for rows in node.attrs["rows"])
+    start, length = _sizes(node, "start", "length")
+    function = int8.quantize((samples, height, width), (top, bottom), start, length, str(node.attrs["dtype"]))
+    return relax.call_tir(builder.add_func(function, "quantize"), list(node.args), out_ty=node.ty)
+
+
+def _int8_conv2d_options(node: relax.Call) -> list[Any]:
+    return [window_of(node), tuple(int(extent) for extent in node.attrs["size"]), *_sizes(node, "channels")]
 
 
 def _sign(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
@@ -104,6 +117,10 @@ _RULES: dict[str, _Legalize] = {
     "blocked_dense": _kernel(dense, lambda node: _sizes(node, "channels")),
     "two_valued_conv2d": _kernel(two_valued_conv2d, lambda node: [window_of(node), *_sizes(node, "channels")]),
     "two_valued_dense": _kernel(two_valued_dense, lambda node: _sizes(node, "channels")),
+    "activation_scale": _kernel(int8.activation_scale, lambda _node: []),
+    "quantize": _quantize,
+    "int8_conv2d": _kernel(int8.conv2d, _int8_conv2d_options),
+    "int8_dense": _kernel(int8.dense, lambda node: _sizes(node, "channels")),
 }
 for _name, _rule in _RULES.items():
     tvm.ir.register_op_attr(f"relax.bnn.{_name}", "FLegalize", _rule)

@@ -22,6 +22,7 @@ from relay_passes.form_thresholds import form_thresholds
 from relay_passes.fuse_layers import fuse_layers
 from relay_passes.hoist_input_scale import hoist_input_scale
 from relay_passes.lower import lower
+from relay_passes.narrow_float_layers import narrow_float_layers
 from relay_passes.pack_layers import pack_layers
 from relay_passes.pool_bits import pool_bits
 from relay_passes.pull_thresholds import pull_thresholds
@@ -32,6 +33,7 @@ from relay_passes.slice_conv3d import slice_conv3d
 from relay_passes.split_transposed_conv2d import split_transposed_conv2d
 from relay_passes.to_nhwc import to_nhwc
 from relay_passes.widen_conv1d import widen_conv1d
+from schedules.dot import Dot
 from schedules.errors import UserError
 from schedules.isa import Isa
 
@@ -86,14 +88,19 @@ def canonicalize() -> list[Pass]:
     return [_pass(binarize)]
 
 
-def pack(isa: Isa) -> list[Pass]:
-    """Canonical to packed IR: words, integer thresholds, weights laid out for the kernels."""
+def pack(isa: Isa, dot: Dot | None = None) -> list[Pass]:
+    """Canonical to packed IR: words, integer thresholds, weights laid out for the kernels.
+
+    With ``dot``, layers that stay float run on bytes, by that instruction.
+    """
+    narrow = [] if dot is None else [_pass(narrow_float_layers, dot)]
     return [
         _pass(pack_layers, isa),
         _pass(pull_thresholds),
         _pass(pool_bits),
         _pass(form_thresholds),
         _pass(compare_counts),
+        *narrow,
         _pass(block_float_layers, isa),
     ]
 

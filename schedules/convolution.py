@@ -94,7 +94,7 @@ def class_between(lead: int, last: int, position: Index) -> Index:
     return tirx.min(position, lead) + tirx.max(0, position - last)
 
 
-def first_channels(x: te.Tensor, channels: int, name: str, value: Callable[..., Index]) -> te.Tensor:
+def first_channels(x: te.Tensor, channels: Index | int, name: str, value: Callable[..., Index]) -> te.Tensor:
     """Compute ``value(*index, x[index])`` over the first ``channels`` of the last axis."""
     shape: Sequence[Index | int] = (*x.shape[:-1], channels)
     return te.compute(shape, lambda *index: value(*index, x[index]), name=name)

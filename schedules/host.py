@@ -11,7 +11,7 @@ from schedules.isa import AVX2, AVX512_VPOPCNTDQ, NEON, PORTABLE, Isa
 
 _CPUINFO = Path("/proc/cpuinfo")
 _FLAGS: dict[Isa, frozenset[str]] = {
-    AVX512_VPOPCNTDQ: frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vpopcntdq"}),
+    AVX512_VPOPCNTDQ: frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vpopcntdq", "avx512_vnni"}),
     AVX2: frozenset({"avx2", "fma", "bmi2", "popcnt"}),
     NEON: frozenset({"asimd"}),
     PORTABLE: frozenset(),

@@ -10,8 +10,9 @@ from typing import Any
 import tvm
 from tvm import s_tir
 
-from schedules import bconv2d, conv2d, reference
+from schedules import bconv2d, conv2d, int8, reference
 from schedules.bitpack import PACK_WORDS
+from schedules.dot import dot_between
 from schedules.isa import ISAS, Isa
 from schedules.loops import schedule_loops
 from schedules.tile import Tile, choose_tile, depth_of_loads, schedule_anchored
@@ -46,8 +47,10 @@ BINARY_CONV2D = Kernel("bconv2d", bconv2d.ANCHOR, bconv2d.bconv2d, reference.con
 BINARY_DENSE = Kernel("bdense", bconv2d.ANCHOR, bconv2d.bdense, reference.dense, lambda isa: isa.binary_lanes)
 FLOAT_CONV2D = Kernel("conv2d", conv2d.ANCHOR, conv2d.conv2d, reference.conv2d, lambda isa: isa.float_lanes)
 FLOAT_DENSE = Kernel("dense", conv2d.ANCHOR, conv2d.dense, reference.dense, lambda isa: isa.float_lanes)
+INT8_CONV2D = Kernel("conv2d_int8", int8.ANCHOR, int8.conv2d, reference.conv2d, lambda isa: isa.float_lanes)
+INT8_DENSE = Kernel("dense_int8", int8.ANCHOR, int8.dense, reference.dense, lambda isa: isa.float_lanes)
 
-KERNELS = (BINARY_CONV2D, BINARY_DENSE, FLOAT_CONV2D, FLOAT_DENSE)
+KERNELS = (BINARY_CONV2D, BINARY_DENSE, FLOAT_CONV2D, FLOAT_DENSE, INT8_CONV2D, INT8_DENSE)
 #: Every row of the table: each kernel on each instruction set. Tests and benchmarks run them all.
 VARIANTS = tuple((kernel, isa) for kernel in KERNELS for isa in ISAS)
 
@@ -72,18 +75,23 @@ def schedule_function(function: tvm.tirx.PrimFunc, isa: Isa) -> tuple[tvm.tirx.P
     """Return a lowered layer scheduled for an instruction set, and what was chosen for it."""
     schedule = s_tir.Schedule(tvm.IRModule({"main": function}))
     blocks = {schedule.get(block).name_hint: block for block in schedule.get_child_blocks(schedule.get_sblock("root"))}
-    anchor = next((name for name in (bconv2d.ANCHOR, conv2d.ANCHOR) if name in blocks), None)
+    anchor = next((name for name in (bconv2d.ANCHOR, conv2d.ANCHOR, int8.ANCHOR) if name in blocks), None)
     if anchor is None:
         schedule_loops(schedule, isa.float_lanes)
         return schedule.mod["main"], Choice("bmatmul" if bconv2d.PRODUCT in blocks else "loops", isa.name, None)
     shape = [int(extent) for extent in schedule.get(blocks[anchor]).writes[0].source.shape]
     kernel = _kernel_of(anchor, len(shape) == _SPATIAL_OF_CONVOLUTION)
-    lanes = int(schedule.get(blocks[anchor]).reads[1].source.shape[-1])
-    tile = choose_tile(shape[-2], shape[-1], _steps(schedule, blocks[anchor]), lanes, isa, _span(schedule, blocks))
-    if not isa.broadcasts_from_memory:
+    activations, weights = (region.source for region in schedule.get(blocks[anchor]).reads)
+    steps, lanes, dot = _steps(schedule, blocks[anchor]), int(weights.shape[-1]), None
+    if anchor == int8.ANCHOR:
+        lanes, group = int(weights.shape[-2]), int(weights.shape[-1])
+        steps //= group
+        dot = dot_between(str(activations.dtype), lanes) if group > 1 else None
+    tile = choose_tile(shape[-2], shape[-1], steps, lanes, isa, _span(schedule, blocks))
+    if anchor != int8.ANCHOR and not isa.broadcasts_from_memory:
         depth = int(schedule.get(blocks[anchor]).iter_vars[-1].dom.extent)
         tile = dataclasses.replace(tile, depth=depth_of_loads(depth, lanes))
-    schedule_anchored(schedule, anchor, tile)
+    schedule_anchored(schedule, anchor, tile, dot)
     return schedule.mod["main"], Choice(kernel.name, isa.name, tile)
 
 
@@ -105,4 +113,6 @@ def _span(schedule: s_tir.Schedule, blocks: dict[str, s_tir.schedule.SBlockRV]) 
 def _kernel_of(anchor: str, is_convolution: bool) -> Kernel:
     if anchor == bconv2d.ANCHOR:
         return BINARY_CONV2D if is_convolution else BINARY_DENSE
+    if anchor == int8.ANCHOR:
+        return INT8_CONV2D if is_convolution else INT8_DENSE
     return FLOAT_CONV2D if is_convolution else FLOAT_DENSE

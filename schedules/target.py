@@ -118,6 +118,8 @@ def native() -> Target:
             options = dict(target.tvm)
             if host.machine() == "aarch64":
                 options["mcpu"] = host.arm_cpu() or options["mcpu"]
+            elif target.isa == AVX2 and "avx_vnni" in host.flags():
+                options["mattr"] = ["+avxvnni"]
             return dataclasses.replace(
                 target, name="native", description=f"this machine: {target.isa.name}", tvm=options
             )

@@ -17,6 +17,7 @@ from tvm import s_tir, tirx
 
 from schedules.bitpack import PACK, PACK_WORDS
 from schedules.conv2d import UNPACK
+from schedules.dot import Dot, tensor_intrinsic
 from schedules.isa import Isa
 from schedules.parallel import parallelize, vector_steps
 
@@ -99,7 +100,7 @@ _TEMPORARIES = 2
 _FEW_STEPS, _FEW_ACCUMULATORS = 8, 8
 
 
-def schedule_anchored(schedule: Schedule, anchor: str, tile: Tile) -> None:
+def schedule_anchored(schedule: Schedule, anchor: str, tile: Tile, dot: Dot | None = None) -> None:
     """Schedule a fused layer in place.
 
     Parameters
@@ -110,6 +111,8 @@ def schedule_anchored(schedule: Schedule, anchor: str, tile: Tile) -> None:
         The name of the reduction block.
     tile
         Must divide the layer.
+    dot
+        The instruction that does a vector of the innermost reduction; None to multiply and add lane by lane.
     """
     for block in inlinable(schedule, anchor):
         schedule.compute_inline(block)
@@ -134,31 +137,40 @@ def schedule_anchored(schedule: Schedule, anchor: str, tile: Tile) -> None:
     parallelize(schedule, shared, vector_steps(schedule, reduction, tile.lanes))
     schedule.set_scope(reduction, 0, "local")
 
-    _tile_reduction(schedule, reduction, tile)
+    _tile_reduction(schedule, reduction, tile, dot)
     for loop in (pixel_inner, vector):
         schedule.unroll(loop)
     schedule.vectorize(lane)
 
 
-def _tile_reduction(schedule: Schedule, reduction: s_tir.schedule.SBlockRV, tile: Tile) -> None:
+def _tile_reduction(schedule: Schedule, reduction: s_tir.schedule.SBlockRV, tile: Tile, dot: Dot | None = None) -> None:
     """Order the anchor's loops: reduction outside, the register tile unrolled inside, lanes vectorised."""
     reduced = sum(axis.iter_type == tirx.IterVar.CommReduce for axis in schedule.get(reduction).iter_vars)
     loops = schedule.get_loops(reduction)
     *_, pixel, channel = loops[: len(loops) - reduced]
     vector, lane = schedule.split(channel, [None, tile.lanes])
-    *steps, deep = loops[len(loops) - reduced :]
-    deep, part = schedule.split(deep, [None, tile.depth])
-    steps.append(deep)
-    schedule.reorder(*steps, part, pixel, vector, lane)
-    schedule.unroll(part)
-    if tile.depth > 1:
-        _load_vectors(schedule, reduction, deep)
-    schedule.vectorize(lane)
+    steps = loops[len(loops) - reduced :]
+    if dot is None:
+        steps, deep = steps[:-1], steps[-1]
+        deep, part = schedule.split(deep, [None, tile.depth])
+        steps.append(deep)
+        schedule.reorder(*steps, part, pixel, vector, lane)
+        schedule.unroll(part)
+        if tile.depth > 1:
+            _load_vectors(schedule, reduction, deep)
+        schedule.vectorize(lane)
+    else:
+        *steps, byte = steps
+        schedule.reorder(*steps, pixel, vector, lane, byte)
     schedule.unroll(pixel)
     schedule.unroll(vector)
     start = schedule.decompose_reduction(reduction, steps[0])
-    for loop in schedule.get_loops(start)[-3:-1]:
-        schedule.unroll(loop)
+    *_, start_pixel, start_vector, start_lane = schedule.get_loops(start)
+    schedule.unroll(start_pixel)
+    schedule.unroll(start_vector)
+    if dot is not None:
+        schedule.vectorize(start_lane)
+        schedule.tensorize(lane, tensor_intrinsic(dot))
 
 
 def _load_vectors(schedule: Schedule, reduction: s_tir.schedule.SBlockRV, step: s_tir.schedule.LoopRV) -> None:

@@ -39,6 +39,9 @@ class Options:
     sign_zero: Literal["exact", "plus", "minus"] = "exact"
     """Sign of an exact zero: 0 as in the model, at the cost of a second bit plane where zeros are to be expected, or
     always +1 or -1, which is faster and another model where zeros occur; the report counts them."""
+    float_layers: Literal["fp32", "bf16", "int8"] = "fp32"
+    """What layers that stay float compute in: exact by default; int8 is faster on x86 and on ARM with dotprod, and no
+    longer the same model, so the report gives the difference. bf16 is not there yet."""
     verify: bool = True
     """Compare with PyTorch or ONNX Runtime, and measure both where the target is this machine."""
     linker: Literal["zig", "system"] = "zig"
@@ -85,6 +88,7 @@ def _compile(options: Options) -> int:
         output=options.output,
         samples=_samples(options),
         sign_zero=options.sign_zero,
+        float_layers=options.float_layers,
         verify=options.verify,
         toolchain=options.linker,
         dump_ir=options.dump_ir,

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 import torch
@@ -18,6 +18,7 @@ import tvm_bnn
 from relay_passes import pipeline
 from relay_passes.layers import Layer, layers_of
 from relay_passes.settle_sign_zero import SignZero
+from schedules.dot import Dot, dot_of
 from schedules.errors import UserError
 from schedules.link import Toolchain
 from schedules.target import Target, find_target
@@ -29,6 +30,7 @@ from tvm_bnn.verification import Samples
 
 #: The message about a model without binary layers goes through so many of them.
 MOST_EXPLAINED = 5
+FloatLayers: TypeAlias = Literal["fp32", "bf16", "int8"]
 _DISTRIBUTIONS = ("apache-tvm", "apache-tvm-ffi", "torch", "numpy")
 
 
@@ -63,6 +65,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     output: str | os.PathLike[str] | None = None,
     samples: Samples | None = None,
     sign_zero: SignZero = "exact",
+    float_layers: FloatLayers = "fp32",
     verify: bool = True,
     toolchain: Toolchain = "zig",
     dump_ir: Path | None = None,
@@ -87,6 +90,9 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     sign_zero
         What the sign of an exact zero is: 0 as in the model, which takes a second bit plane where zeros are to be
         expected, or always +1 (``plus``) or -1 (``minus``). The reference's signs are the same.
+    float_layers
+        What convolutions and linear layers with constant weights that stay float compute in: ``fp32``, exact, or
+        ``int8``, with weights rounded per output channel and inputs per image or row, at run time.
     verify
         Compare the compiled model with PyTorch or ONNX Runtime, and measure both where the target is this machine.
     toolchain
@@ -101,6 +107,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         reference. No artifact is written then.
     """
     goal = target if isinstance(target, Target) else find_target(target)
+    dot = _dot_for(float_layers, goal)
     clock = _Clock()
     source = clock.run("reading the model", lambda: open_model(model, example_inputs, batch))
     imported = clock.run("importing", source.read)
@@ -109,11 +116,12 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     simplified = clock.run("simplifying", lambda: pipeline.run(imported.module, simplification, observe))
     layers = layers_of(simplified)
     refuse_without_binary_layers(source.name, layers)
-    passes = pipeline.canonicalize() + pipeline.pack(goal.isa) + pipeline.lower_to(goal.isa)
+    passes = pipeline.canonicalize() + pipeline.pack(goal.isa, dot) + pipeline.lower_to(goal.isa)
     scheduled = clock.run("binarizing and scheduling", lambda: pipeline.run(simplified, passes, observe))
     library = clock.run("generating code", lambda: backend.build_library(scheduled, goal, toolchain))
     kernels = backend.kernel_uses(scheduled, layers)
     rows = layer_rows(layers, kernels, backend.constant_bytes(scheduled, layers))
+    exact = not any(row.precision == "int8" for row in rows)
     manifest = artifact.Manifest(
         format_version=artifact.FORMAT_VERSION,
         model=source.name,
@@ -137,7 +145,8 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     checked = verification.NOT_ASKED
     if verify:
         checked = clock.run(
-            "verifying", lambda: verification.verify(source.reference(sign_zero), manifest, library, goal, samples)
+            "verifying",
+            lambda: verification.verify(source.reference(sign_zero), manifest, library, goal, samples, exact),
         )
     path = Path(output) if output is not None else Path(f"{source.name}.{goal.name}.so")
     size = artifact.write_artifact(path, library, manifest)
@@ -160,12 +169,30 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         not_measured=checked.not_measured,
         stages=tuple(clock.stages),
         versions=manifest.versions,
-        notes=imported.notes,
+        notes=(*imported.notes, *_narrowing_notes(dot, goal)),
+        float_layers=float_layers,
+        reference_accuracy=checked.reference_accuracy,
     )
     artifact.write_atomically(
         path.with_suffix(".report.json"), msgspec.json.format(msgspec.json.encode(report), indent=2)
     )
     return Compiled(path, report)
+
+
+def _dot_for(float_layers: FloatLayers, target: Target) -> Dot | None:
+    """Return the instruction by which float layers run on bytes, None if they stay in fp32."""
+    if float_layers not in {"fp32", "int8"}:
+        raise UserError(f"float layers in '{float_layers}': not there yet; fp32 (exact) and int8 are")
+    return dot_of(target.tvm, target.isa) if float_layers == "int8" else None
+
+
+def _narrowing_notes(dot: Dot | None, target: Target) -> tuple[str, ...]:
+    """Return what the report has to add on the choice of float layers on bytes."""
+    if dot is None or dot.mnemonic:
+        return ()
+    return (
+        f"{target.name} has no instruction that sums products of bytes: int8 makes float layers smaller, not faster",
+    )
 
 
 def refuse_without_binary_layers(model: str, layers: Sequence[Layer]) -> None:

@@ -14,6 +14,7 @@ from rich.table import Table
 if TYPE_CHECKING:  # what reports are made of imports TVM; printing them does not need to
     from rpc.measurement import Samples
     from schedules.target import Target
+    from tvm_bnn.parity import Parity
     from tvm_bnn.report import LayerRow, Report
 
 _WIDTH_WHEN_PIPED = 160
@@ -145,6 +146,8 @@ def _layer_table(layers: Sequence[LayerRow]) -> Table:
 
 
 def _runs_in(layer: LayerRow) -> str:
+    if layer.precision == "int8":
+        return "[yellow]int8[/]"
     if not layer.runs_on_bits:
         return "[yellow]float[/]" + (", weight bits" if layer.stores_bits else "")
     inputs, weights = layer.bit_planes
@@ -172,16 +175,9 @@ def _parity_rows(report: Report) -> list[tuple[str, str]]:
     parity = report.parity
     if parity is None:
         return [("parity", f"[yellow]not checked[/]: {report.not_verified}")]
-    rows = [
-        (
-            "parity",
-            f"{parity.agreeing} of {parity.samples} samples ({parity.inputs}) within {parity.tolerance:.2g} of "
-            f"{parity.framework}, max |Δ| {parity.max_difference:.2g}, executed {parity.executed}"
-            + ("" if parity.argmax_agreement is None else f"; same prediction for {parity.argmax_agreement:.2%}"),
-        )
-    ]
+    rows = [("parity", _exact_text(parity) if parity.exact else _inexact_text(parity, report.float_layers))]
     if report.accuracy is not None:
-        rows.append(("accuracy", f"{report.accuracy:.2%} of the {parity.samples} samples, by the compiled model"))
+        rows.append(("accuracy", _accuracy_text(report, report.accuracy, parity)))
     if parity.signs:
         rows.append(
             (
@@ -191,6 +187,33 @@ def _parity_rows(report: Report) -> list[tuple[str, str]]:
             )
         )
     return rows
+
+
+def _exact_text(parity: Parity) -> str:
+    return (
+        f"{parity.agreeing} of {parity.samples} samples ({parity.inputs}) within {parity.tolerance:.2g} of "
+        f"{parity.framework}, max |Δ| {parity.max_difference:.2g}, executed {parity.executed}"
+        + _prediction_text(parity)
+    )
+
+
+def _inexact_text(parity: Parity, precision: str) -> str:
+    return (
+        f"[yellow]not exact, by choice[/] (float layers in {precision}): relative L2 error "
+        f"{parity.relative_error:.2g} to {parity.framework} on {parity.samples} samples ({parity.inputs}), "
+        f"max |Δ| {parity.max_difference:.2g}, executed {parity.executed}" + _prediction_text(parity)
+    )
+
+
+def _prediction_text(parity: Parity) -> str:
+    return "" if parity.argmax_agreement is None else f"; same prediction for {parity.argmax_agreement:.2%}"
+
+
+def _accuracy_text(report: Report, accuracy: float, parity: Parity) -> str:
+    text = f"{accuracy:.2%} of the {parity.samples} samples, by the compiled model"
+    if parity.exact or report.reference_accuracy is None:
+        return text
+    return f"{text}; {report.reference_accuracy:.2%} by {parity.framework}"
 
 
 _SIGN_OF_ZERO = {

@@ -12,6 +12,7 @@ from relay_passes.distribute_sums import TERM
 from relay_passes.layers import Layer
 from relay_passes.split_transposed_conv2d import PHASE
 from rpc.measurement import Samples
+from schedules.kernel import INT8_CONV2D, INT8_DENSE
 from tvm_bnn.artifact import KernelUse
 from tvm_bnn.parity import Parity
 
@@ -41,6 +42,8 @@ class LayerRow(msgspec.Struct, frozen=True):
     bytes_before, bytes_after
         Its float32 weights; and all constants of its kernel, which next to the weights are border corrections, scales
         and thresholds.
+    precision
+        What its products are of: ``bits``, ``int8`` or ``fp32``.
     """
 
     name: str
@@ -54,6 +57,7 @@ class LayerRow(msgspec.Struct, frozen=True):
     macs: int
     bytes_before: int
     bytes_after: int
+    precision: str = "fp32"
 
     @property
     def runs_on_bits(self) -> bool:
@@ -88,7 +92,8 @@ class Report(msgspec.Struct, frozen=True):
     """Everything worth knowing about one compilation.
 
     ``parity`` and ``latency`` are None if they were not taken; ``not_verified`` and ``not_measured`` say why.
-    ``notes`` say what was done to the model before anything else.
+    ``notes`` say what was done to the model before anything else. ``float_layers`` is the precision that was asked for,
+    a row's ``precision`` the one that the layer runs in.
     """
 
     model: str
@@ -110,6 +115,8 @@ class Report(msgspec.Struct, frozen=True):
     stages: tuple[Stage, ...]
     versions: dict[str, str]
     notes: tuple[str, ...] = ()
+    float_layers: str = "fp32"
+    reference_accuracy: float | None = None
 
     @property
     def binary_macs(self) -> int:
@@ -152,6 +159,7 @@ def layer_rows(
             stores_bits=layer.stores_bits,
             reason=layer.float_reason or "",
             kernel=choices.get(layer.name, ""),
+            precision="bits" if layer.bit_planes != (0, 0) else precision_of(choices.get(layer.name, "")),
             macs=layer.macs,
             bytes_before=math.prod(layer.weight_shape) * FLOAT_BYTES if layer.weight_shape else 0,
             bytes_after=constant_bytes.get(layer.name, 0),
@@ -164,6 +172,11 @@ def layer_rows(
                 f"layer '{row.name}' counts as running on bits, but runs in {row.kernel or 'no kernel of its own'}"
             )
     return tuple(_merged(list(phases)) for _, phases in itertools.groupby(rows, lambda row: _whole(row.name)))
+
+
+def precision_of(choice: str) -> str:
+    """Return what the float layer of a kernel computes in."""
+    return "int8" if choice.split("/", maxsplit=1)[0] in {INT8_CONV2D.name, INT8_DENSE.name} else "fp32"
 
 
 def _whole(name: str) -> str:

@@ -19,7 +19,7 @@ from schedules.errors import UserError
 from schedules.target import Target
 from tvm_bnn.artifact import Manifest, TensorSpec
 from tvm_bnn.front_ends.source import Reference
-from tvm_bnn.parity import Parity, compare
+from tvm_bnn.parity import MOST_RELATIVE_ERROR, Parity, compare
 from tvm_bnn.report import Latency
 from tvm_bnn.runtime import Model
 
@@ -56,13 +56,19 @@ class Checked:
     accuracy: float | None
     latency: Latency | None
     not_measured: str
+    reference_accuracy: float | None = None
 
 
 NOT_ASKED = Checked(None, "not asked for (--no-verify)", None, None, "not asked for (--no-verify)")
 
 
 def verify(
-    reference: Reference, manifest: Manifest, library: bytes, target: Target, samples: Samples | None
+    reference: Reference,
+    manifest: Manifest,
+    library: bytes,
+    target: Target,
+    samples: Samples | None,
+    exact: bool = True,
 ) -> Checked:
     """Compare a compiled library with the model it came from, and time both if it runs on this machine.
 
@@ -76,6 +82,8 @@ def verify(
         What the library was compiled for.
     samples
         Inputs; ``RANDOM_BATCHES`` batches of standard normal numbers if None.
+    exact
+        Whether the outputs have to agree; False if float layers run on bytes.
 
     Raises
     ------
@@ -98,16 +106,22 @@ def verify(
         parity = compare(
             outputs,
             expected,
-            reference.run_double(batches),
+            reference.run_double(batches) if exact else None,
             reference.zero_signs,
             reference.name,
             samples.source if samples is not None else f"random, seed {SEED}",
             "natively" if target.runs_here else "under emulation",
+            exact,
         )
         _refuse_disagreement(parity, reference.name)
         latency = _latency(model, reference, batches[0], manifest) if target.runs_here else None
     return Checked(
-        parity, "", _accuracy(outputs, samples), latency, "" if latency is not None else _needs_board(target)
+        parity,
+        "",
+        _accuracy(outputs, samples),
+        latency,
+        "" if latency is not None else _needs_board(target),
+        _accuracy(expected, samples),
     )
 
 
@@ -162,6 +176,12 @@ def _batches(specs: Sequence[TensorSpec], samples: Samples) -> list[list[Array]]
 
 
 def _refuse_disagreement(parity: Parity, reference: str) -> None:
+    if not parity.passed and not parity.exact:
+        raise UserError(
+            f"parity: float layers on bytes are not exact by choice, but a relative L2 error of "
+            f"{parity.relative_error:.2g} to {reference} is beyond {MOST_RELATIVE_ERROR:g}; no artifact written; "
+            "--float-layers fp32 is exact, --no-verify writes it all the same"
+        )
     if not parity.passed:
         raise UserError(
             f"parity: only {parity.agreeing} of {parity.samples} samples agree with {reference} within "

@@ -36,7 +36,7 @@ def test_another_architecture_does_not_run_here():
     [
         ("fpu sse2 popcnt avx2 fma bmi2", [AVX2, PORTABLE]),
         (
-            "avx2 fma bmi2 popcnt avx512f avx512bw avx512dq avx512vl avx512_vpopcntdq",
+            "avx2 fma bmi2 popcnt avx512f avx512bw avx512dq avx512vl avx512_vnni avx512_vpopcntdq",
             [AVX512_VPOPCNTDQ, AVX2, PORTABLE],
         ),
         ("avx2 fma bmi2 popcnt avx512f avx512bw avx512dq avx512vl", [AVX2, PORTABLE]),

@@ -53,6 +53,7 @@ def test_json_on_stdout_is_the_stored_report(tmp_path, capsys):
         (["absent.pt2"], "error: model 'absent.pt2': no such file"),
         (["--target", "toaster"], "error: target 'toaster' is not known"),
         (["--inputs", "absent.npz"], "error: inputs 'absent.npz': no such file"),
+        (["--float-layers", "bf16"], "error: float layers in 'bf16': not there yet; fp32 (exact) and int8 are"),
     ],
 )
 def test_errors_are_one_line_on_stderr_and_exit_1(tmp_path, monkeypatch, capsys, arguments, complaint):

@@ -39,6 +39,24 @@ def test_a_model_that_pytorch_itself_cannot_repeat_is_excused_twice_as_often():
     assert not verdict(outputs, yardstick=batches(*[flipped] * 19, *[right] * 181)).passed
 
 
+def inexact(outputs):
+    return compare(outputs, EXPECTED, None, (0, 0), "PyTorch", "numbers", "natively", exact=False)
+
+
+def test_a_model_that_is_inexact_by_choice_is_judged_by_its_relative_error():
+    parity = inexact(batches(*[[1.0, 10.0]] * 100, *[[1.0, 11.0]] * 100))
+    assert parity.relative_error == pytest.approx(np.sqrt(100 / (200 * 101)))
+    assert parity.agreeing == 100
+    assert parity.passed
+    assert not verdict(batches(*[[1.0, 10.0]] * 100, *[[1.0, 11.0]] * 100)).passed
+
+
+def test_outputs_that_have_nothing_to_do_with_the_references_are_refused_all_the_same():
+    assert not inexact(batches(*[[10.0, 1.0]] * 200)).passed
+    assert not inexact(batches(*[[0.0, 0.0]] * 200)).passed
+    assert not inexact(batches(*[[np.nan, 10.0]] * 200)).passed
+
+
 def test_nan_never_agrees():
     parity = verdict(batches(*([[np.nan, 10.0]] * 200)))
     assert parity.agreeing == 0

@@ -24,6 +24,19 @@ def test_a_row_joins_analysis_kernel_and_constants():
     assert (row.binary, row.reason, row.bytes_before, row.bytes_after) == (True, "", 144, 40)
 
 
+def test_a_row_says_what_its_layer_computes_in():
+    stem = Layer("stem", "conv2d", (4, 3, 3, 3), 100, None, "many values")
+    for choice, precision in (
+        ("conv2d/avx2 1x1", "fp32"),
+        ("conv2d_int8/avx2 1x1", "int8"),
+        ("dense_int8/avx2", "int8"),
+    ):
+        (row,) = layer_rows([stem], [KernelUse("stem", "f", choice)], {})
+        assert row.precision == precision
+    (row,) = layer_rows([BINARY], [KernelUse("a", "f", "bdense/avx2 1x1")], {})
+    assert row.precision == "bits"
+
+
 def test_the_parts_of_a_split_layer_are_one_row():
     parts = [Layer(f"up@{k}", "conv2d", (4, 2, 2, 9), 100, None, "many values") for k in range(4)]
     (row,) = layer_rows(parts, [], {"up@0": 7, "up@3": 1})
