@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # what reports are made of imports TVM; printing them does no
     from tvm_bnn.parity import Parity
     from tvm_bnn.report import LayerRow, Report
 
-_WIDTH_WHEN_PIPED = 160
+_WIDTH_WHEN_PIPED = 220
 _KILO = 1000
 
 
