@@ -28,6 +28,7 @@ _MATRIX_RANK = 2
 _MOVES = (
     *("reshape", "permute_dims", "expand_dims", "squeeze", "broadcast_to", "flatten", "strided_slice", "concat"),
     *("split", "max", "min", "nn.max_pool2d", "nn.dropout", "astype"),
+    *("take", "flip", "tile", "repeat", "stack", "gather_elements", "index_tensor"),
 )
 _COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
 #: Sums of products of few values lie on a grid, and zero is one of its points.
@@ -162,6 +163,8 @@ _RULES: dict[str, _Rule] = {
     **dict.fromkeys(("ones", "ones_like"), lambda _, operands: listed([1.0])),
     **dict.fromkeys(("full", "full_like"), lambda _, operands: operands[1]),
     "where": lambda _, operands: union(*operands[1:]),
+    "slice_scatter": lambda _, operands: union(*operands[:2]),
+    "image.resize2d": lambda node, operands: operands[0] if str(node.attrs.method) == "nearest_neighbor" else ANY,
     "nn.pad": lambda node, operands: union(operands[0], listed([float(node.attrs.pad_value)])),
 }
 

@@ -15,6 +15,9 @@ from torch.fx import Node
 
 _CONSTANT_KINDS = frozenset({InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR})
 
+#: What these hold is written before it is read, and must not make two compilations of a model differ.
+_UNINITIALIZED = ("aten.empty", "aten.new_empty")
+
 
 def fold_constant_subgraphs(program: ExportedProgram) -> ExportedProgram:
     """Replace every constant subgraph by its value, in place, and return the program.
@@ -30,7 +33,8 @@ def fold_constant_subgraphs(program: ExportedProgram) -> ExportedProgram:
         for node in graph.nodes:
             if node.op == "call_function" and _is_constant(node, values):
                 args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), lambda read: values[read])
-                values[node] = node.target(*args, **kwargs)
+                value = node.target(*args, **kwargs)
+                values[node] = torch.zeros_like(value) if str(node.target).startswith(_UNINITIALIZED) else value
     frontier = [node for node in values if node.op == "call_function" and isinstance(values[node], torch.Tensor)]
     for node in frontier:
         if any(user not in values for user in node.users):

@@ -2,6 +2,7 @@
 
 * Run-time checks (``_assert_…``, checked linear algebra) and the tokens that order them go: they compute nothing.
 * Assignment under a mask (``x[mask] = 1``) becomes a ``where``.
+* ``copysign`` becomes a ``where``, which takes the sign of -0 for that of 0.
 * Type promotion becomes explicit. The importer gives ``bool * 2`` the type bool; PyTorch says int64.
 """
 
@@ -27,6 +28,7 @@ def make_importable(program: ExportedProgram) -> ExportedProgram:
     """Rewrite a decomposed program in place and return it."""
     _drop_checks(program)
     _select_under_masks(program)
+    _select_by_sign(program)
     _promote_operands(program)
     program.graph_module.recompile()
     return program
@@ -87,6 +89,25 @@ def _select_under_masks(program: ExportedProgram) -> None:
                 widened.meta = {**mask.meta, "val": mask.meta["val"].unsqueeze(-1)}
                 mask = widened
             selected = graph.call_function(torch.ops.aten.where.self, (mask, value, x))
+        selected.meta = dict(node.meta)
+        node.replace_all_uses_with(selected)
+        graph.erase_node(node)
+
+
+def _select_by_sign(program: ExportedProgram) -> None:
+    """Turn ``copysign(x, y)`` into ``where(y >= 0, |x|, -|x|)``."""
+    graph, aten = program.graph, torch.ops.aten
+    for node in list(graph.nodes):
+        if node.op != "call_function" or node.target != aten.copysign.Tensor:
+            continue
+        x, y = (arg.meta["val"] for arg in node.args)
+        with graph.inserting_before(node):
+            magnitude = graph.call_function(aten.abs.default, (node.args[0],))
+            negative = graph.call_function(aten.neg.default, (magnitude,))
+            is_positive = graph.call_function(aten.ge.Scalar, (node.args[1], 0))
+            selected = graph.call_function(aten.where.self, (is_positive, magnitude, negative))
+        for made, value in ((magnitude, x), (negative, x), (is_positive, y >= 0)):
+            made.meta = {**node.meta, "val": value}
         selected.meta = dict(node.meta)
         node.replace_all_uses_with(selected)
         graph.erase_node(node)

@@ -243,3 +243,35 @@ def test_layers_of_any_name_are_found_again(tmp_path):
     report = compiled_agrees(Colliding().eval(), torch.randn(2, 8), tmp_path)
     assert [row.name for row in report.layers] == ["x", "x1", "lv.0", "lv_0"]
     assert all(row.binary and row.kernel.startswith("bdense/") for row in report.layers)
+
+
+class SignsMoved(nn.Module):
+    """A binary layer whose signs go through something that only moves values."""
+
+    def __init__(self, move):
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem, self.weight = nn.Conv2d(3, 32, 3, padding=1), nn.Parameter(torch.randn(16, 32, 3, 3))
+        self.move = move
+
+    def forward(self, x):
+        return nn.functional.conv2d(self.move(self.stem(x)), torch.sign(self.weight))
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda x: nn.functional.pad(x.sign(), (1, 1, 1, 1), mode="replicate"),
+        lambda x: nn.functional.pad(x.sign(), (1, 1, 1, 1), mode="reflect"),
+        lambda x: nn.functional.pad(x.sign(), (1, 1, 1, 1), mode="circular"),
+        lambda x: nn.functional.interpolate(x.sign(), scale_factor=2, mode="nearest"),
+        lambda x: torch.roll(x.sign().flip(3), 1, 2),
+        lambda x: torch.copysign(torch.ones_like(x), x),
+        lambda x: torch.heaviside(x, torch.tensor(0.0)),
+    ],
+    ids=["replicate", "reflect", "circular", "nearest", "roll and flip", "copysign", "heaviside"],
+)
+def test_signs_stay_signs_however_they_are_moved(move, tmp_path):
+    report = compile_model(SignsMoved(move), (torch.randn(1, 3, 8, 8),), output=tmp_path / "model.so").report
+    assert [row.binary for row in report.layers] == [False, True]
+    assert report.parity.agreeing == report.parity.samples
