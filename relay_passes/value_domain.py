@@ -36,6 +36,8 @@ _SUMS = (
     *("matmul", "nn.conv1d", "nn.conv2d", "nn.conv3d", "nn.conv1d_transpose", "nn.conv2d_transpose"),
     *("bnn.conv2d", "bnn.dense", "bnn.matmul"),
 )
+#: Those whose weights have the output channels first, or last in a matrix.
+_WITH_CHANNELS_FIRST = frozenset(f"relax.{name}" for name in ("matmul", "nn.conv1d", "nn.conv2d", "nn.conv3d"))
 #: What is zero everywhere in a window or along an axis stays zero.
 _MEANS = ("nn.avg_pool2d", "nn.adaptive_avg_pool2d", "mean", "sum")
 #: Activations that round to zero far from it.
@@ -149,6 +151,15 @@ def _scale_of(layer: relax.Call) -> Array | None:
     return magnitudes[:, 0] if rows.ndim == _MATRIX_RANK and (magnitudes == magnitudes[:, :1]).all() else None
 
 
+def _sums_meet_zero(node: relax.Call, operands: Sequence[Values]) -> bool:
+    """Tell whether a layer adds up few values, which may cancel: each output channel's weights are few enough."""
+    if operands[0].few is None:
+        return False
+    if operands[1].few is not None:
+        return True
+    return op_name(node) in _WITH_CHANNELS_FIRST and is_constant(node.args[1]) and _scale_of(node) is not None
+
+
 _Rule = Callable[[relax.Call, Sequence[Values]], Values]
 
 _RULES: dict[str, _Rule] = {
@@ -156,7 +167,7 @@ _RULES: dict[str, _Rule] = {
     "bnn.sign": lambda *_: listed([-1.0, 1.0]),
     **dict.fromkeys(_COMPARISONS, lambda _, operands: listed([0.0, 1.0])),
     **dict.fromkeys(_MOVES, lambda _, operands: operands[0]),
-    **dict.fromkeys(_SUMS, lambda _, operands: Values(zeros=all(x.few is not None for x in operands))),
+    **dict.fromkeys(_SUMS, lambda node, operands: Values(zeros=_sums_meet_zero(node, operands))),
     **dict.fromkeys(_MEANS, lambda _, operands: v.mean_of(operands[0])),
     **dict.fromkeys(_SATURATING, lambda _, operands: Values(zeros=True)),
     **dict.fromkeys(("zeros", "zeros_like"), lambda _, operands: listed([0.0])),

@@ -6,6 +6,9 @@ from relay_passes.value_domain import ValueDomains
 from relay_passes.values import Values, describe, listed, union
 
 SHAPE = (1, 4, 4, 2)
+#: More values than a domain lists, but one magnitude for each of 20 output channels.
+SCALED_SIGNS = np.array([[1.0], [-1.0]], np.float32) * np.arange(1, 21, dtype=np.float32)
+REAL = np.random.default_rng(0).standard_normal(SCALED_SIGNS.shape).astype(np.float32)
 
 
 def domain_of(make, moved=True, proves_zeros=False):
@@ -42,6 +45,14 @@ def signs(builder, x):
         (
             lambda b, x: relax.op.sign(b.emit(relax.op.matmul(signs(b, x), relax.const(np.eye(2, dtype="float32"))))),
             {-1, 0, 1},
+        ),
+        (
+            lambda b, x: relax.op.sign(b.emit(relax.op.matmul(signs(b, x), relax.const(SCALED_SIGNS)))),
+            {-1, 0, 1},
+        ),
+        (
+            lambda b, x: relax.op.sign(b.emit(relax.op.matmul(signs(b, x), relax.const(SCALED_SIGNS + REAL)))),
+            {-1, 1},
         ),
         (
             lambda b, x: relax.op.round(b.emit(relax.op.multiply(b.emit(relax.op.clip(x, 0, 1)), relax.const(3.0)))),
