@@ -7,7 +7,6 @@ The layer before the pool then writes bits alone. Padding, minus infinity to a m
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +14,7 @@ import tvm
 from tvm import relax
 
 from relay_passes import dialect
-from relay_passes.rewrite import Expr, Rewriter, array_of, bindings, constant, op_name
+from relay_passes.rewrite import Expr, Rewriter, array_of, bindings, constant, op_name, readers
 from schedules.window import Window
 
 _PACK, _POOL = "relax.bnn.pack", "relax.nn.max_pool2d"
@@ -24,13 +23,8 @@ _PACK, _POOL = "relax.bnn.pack", "relax.nn.max_pool2d"
 class _PoolBits(Rewriter):
     def begin(self, function: relax.Function) -> None:
         """Find the pools that one pack alone reads."""
-        readers: collections.Counter[relax.Var] = collections.Counter()
-        for binding in bindings(function):
-            relax.analysis.post_order_visit(
-                binding.value, lambda node: readers.update([node]) if isinstance(node, relax.Var) else None
-            )
-        readers[function.body.body] += 1
-        self._pools = {b.var for b in bindings(function) if op_name(b.value) == _POOL and readers[b.var] == 1}
+        counts = readers(function)
+        self._pools = {b.var for b in bindings(function) if op_name(b.value) == _POOL and counts[b.var] == 1}
         self._found: set[relax.Var] = set()
 
     def copy(self, binding: relax.VarBinding) -> None:

@@ -10,7 +10,6 @@ exact wherever no NaN comes up.
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Callable
 
 import numpy as np
@@ -21,7 +20,7 @@ from tvm import relax
 from relay_passes import dialect
 from relay_passes.evaluate import Array, evaluate
 from relay_passes.per_channel import is_per_channel
-from relay_passes.rewrite import Expr, Rewriter, array_of, bindings, constant, is_constant, op_name
+from relay_passes.rewrite import Expr, Rewriter, array_of, constant, is_constant, op_name, readers
 from schedules import bits
 
 _PACK = "relax.bnn.pack"
@@ -33,13 +32,7 @@ _SCALES = frozenset({"relax.multiply", "relax.divide"})
 class _Pull(Rewriter):
     def begin(self, function: relax.Function) -> None:
         """Count who reads what."""
-        counts: collections.Counter[relax.Var] = collections.Counter()
-        for binding in bindings(function):
-            relax.analysis.post_order_visit(
-                binding.value, lambda node: counts.update([node]) if isinstance(node, relax.Var) else None
-            )
-        counts[function.body.body] += 1
-        self._read_once = {var for var, count in counts.items() if count == 1}
+        self._read_once = {var for var, count in readers(function).items() if count == 1}
         self._once: set[relax.Var] = set()
 
     def copy(self, binding: relax.VarBinding) -> None:

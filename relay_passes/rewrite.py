@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -31,6 +32,17 @@ def bindings(function: relax.Function) -> list[relax.VarBinding]:
                 "export the branch you need"
             )
     return found
+
+
+def readers(function: relax.Function) -> collections.Counter[relax.Var]:
+    """Count how often each variable is read, the function's result included."""
+    counts: collections.Counter[relax.Var] = collections.Counter()
+    for binding in bindings(function):
+        relax.analysis.post_order_visit(
+            binding.value, lambda node: counts.update([node]) if isinstance(node, relax.Var) else None
+        )
+    counts[function.body.body] += 1
+    return counts
 
 
 def op_name(value: Expr) -> str | None:

@@ -18,7 +18,7 @@ from tvm import relax
 
 from relay_passes.dialect import shape_of
 from relay_passes.evaluate import ELEMENTWISE
-from relay_passes.rewrite import Expr, Rewriter, array_of, bindings, constant, is_constant, op_name
+from relay_passes.rewrite import Expr, Rewriter, array_of, bindings, constant, is_constant, op_name, readers
 
 _POOLS = frozenset({"relax.nn.max_pool2d", "relax.nn.avg_pool2d"})
 #: Packing looks at the sign's operand.
@@ -29,16 +29,12 @@ MOST_PARTS = 4
 class _Sink(Rewriter):
     def begin(self, function: relax.Function) -> None:
         """Find the concatenations of channels that are the only readers of their parts."""
-        readers: collections.Counter[relax.Var] = collections.Counter()
-        for binding in bindings(function):
-            relax.analysis.post_order_visit(
-                binding.value, lambda node: readers.update([node]) if isinstance(node, relax.Var) else None
-            )
+        counts = readers(function)
         tuples = {b.var: b.value for b in bindings(function) if isinstance(b.value, relax.Tuple)}
         self._found = {
             binding.var
             for binding in bindings(function)
-            if op_name(binding.value) == "relax.concat" and _is_sinkable(binding.value, tuples, readers)
+            if op_name(binding.value) == "relax.concat" and _is_sinkable(binding.value, tuples, counts)
         }
         self._parts: dict[relax.Var, list[Expr]] = {}
 
@@ -83,7 +79,7 @@ def _fields(value: Expr) -> list[Expr]:
 
 
 def _is_sinkable(
-    node: relax.Call, tuples: dict[relax.Var, relax.Tuple], readers: collections.Counter[relax.Var]
+    node: relax.Call, tuples: dict[relax.Var, relax.Tuple], counts: collections.Counter[relax.Var]
 ) -> bool:
     joined = tuples.get(node.args[0], node.args[0])
     if not isinstance(joined, relax.Tuple) or not 1 < len(joined.fields) <= MOST_PARTS:
@@ -93,7 +89,7 @@ def _is_sinkable(
         return False
     fields = list(joined.fields)
     return len(set(fields)) == len(fields) and all(
-        isinstance(field, relax.Var) and readers[field] == 1 for field in fields
+        isinstance(field, relax.Var) and counts[field] == 1 for field in fields
     )
 
 
