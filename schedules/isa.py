@@ -57,9 +57,11 @@ class Isa:
 AVX512_VPOPCNTDQ = Isa("avx512-vpopcntdq", 32, 512, 28, 32, ("vpopcntd", "zmm"))
 AVX2 = Isa("avx2", 64, 256, 8, 16, ("vpshufb", "vpsadbw", "ymm"))
 NEON = Isa("neon", 16, 128, 16, 32, ("eor", "cnt", "uadalp"), broadcasts_from_memory=False)
+# 32-bit ARM has half the registers, and LLVM has to be shown vpadal (schedules/pairwise_add.py).
+NEON_ARMV7 = Isa("neon-armv7", 16, 128, 8, 16, ("veor", "vcnt.8", "vpadal.u8"))
 PORTABLE = Isa("portable", 64, 64, 4, 16, ())
 
-ISAS = (AVX512_VPOPCNTDQ, AVX2, NEON, PORTABLE)
+ISAS = (AVX512_VPOPCNTDQ, AVX2, NEON, NEON_ARMV7, PORTABLE)
 
 
 def isa_named(name: str) -> Isa:

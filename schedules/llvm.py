@@ -8,12 +8,13 @@ import tvm
 import tvm.target.codegen
 
 from schedules.errors import UserError
-from schedules.isa import AVX2, AVX512_VPOPCNTDQ, NEON, PORTABLE, Isa
+from schedules.isa import AVX2, AVX512_VPOPCNTDQ, NEON, NEON_ARMV7, PORTABLE, Isa
 
 _NEEDS: tuple[tuple[str, Isa, tuple[str, ...]], ...] = (
     ("x86_64", AVX512_VPOPCNTDQ, ("avx512vpopcntdq", "avx512bw", "avx512vl")),
     ("x86_64", AVX2, ("avx2",)),
     ("aarch64", NEON, ("neon",)),
+    ("arm", NEON_ARMV7, ("neon",)),
 )
 
 

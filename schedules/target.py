@@ -8,7 +8,7 @@ from typing import Any
 
 from schedules import host
 from schedules.errors import UserError
-from schedules.isa import AVX2, AVX512_VPOPCNTDQ, NEON, PORTABLE, Isa
+from schedules.isa import AVX2, AVX512_VPOPCNTDQ, NEON, NEON_ARMV7, PORTABLE, Isa
 from schedules.link import link_triple
 
 _EMULATED_CPUS = frozenset({"cortex-a35", "cortex-a53", "cortex-a57", "cortex-a72", "cortex-a76", "neoverse-n1"})
@@ -70,6 +70,12 @@ def _arm(name: str, description: str, cpu: str) -> Target:
     return Target(name, description, options, NEON, "aarch64")
 
 
+def _armv7(name: str, description: str, cpu: str) -> Target:
+    # Of three parts the triple would mean soft float.
+    options = {"kind": "llvm", "mtriple": "armv7l-unknown-linux-gnueabihf", "mcpu": cpu, "mattr": ["+neon"]}
+    return Target(name, description, options, NEON_ARMV7, "armv7l")
+
+
 _BASELINE = _x86("x86-64", "any 64-bit x86: scalar popcount", PORTABLE, "x86-64-v2")
 _AVX2 = _x86("x86-avx2", "x86 with AVX2 (2013 on): nibble-shuffle popcount", AVX2, "x86-64-v3")
 _AVX512 = _x86(
@@ -100,6 +106,9 @@ TARGETS: tuple[Target, ...] = (
     _arm("pixel1", f"Google Pixel 1: Kryo ({_ANDROID_OF})", "kryo"),
     _arm("pixel4", f"Google Pixel 4: Cortex-A76 ({_ANDROID_OF})", "cortex-a76"),
     _arm("pixel6", f"Google Pixel 6: Cortex-X1 ({_ANDROID_OF})", "cortex-x1"),
+    _armv7("armv7", "any 32-bit ARM with NEON", "cortex-a7"),
+    _armv7("rpi2", "Raspberry Pi 2: Cortex-A7", "cortex-a7"),
+    _armv7("rpi4-32", "Raspberry Pi 4 under a 32-bit system: Cortex-A72", "cortex-a72"),
     _arm("neoverse-n1", "Ampere Altra, AWS Graviton 2", "neoverse-n1"),
     _arm("neoverse-v1", "AWS Graviton 3", "neoverse-v1"),
     _arm("neoverse-v2", "AWS Graviton 4, NVIDIA Grace", "neoverse-v2"),

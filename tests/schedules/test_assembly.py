@@ -31,7 +31,7 @@ def assembly_of_binary_convolution(name: str) -> str:
     return str(library.mod.inspect_source("asm"))
 
 
-@pytest.mark.parametrize("name", ["x86-avx512", "x86-avx2", "arm", "rpi3", "rpi5"])
+@pytest.mark.parametrize("name", ["x86-avx512", "x86-avx2", "arm", "rpi3", "rpi5", "armv7"])
 def test_a_binary_kernel_is_made_of_its_instruction_sets_popcount(name):
     assembly = assembly_of_binary_convolution(name)
     missing = [mnemonic for mnemonic in find_target(name).isa.mnemonics if mnemonic not in assembly]

@@ -6,7 +6,7 @@ import pytest
 
 from schedules import host
 from schedules.errors import UserError
-from schedules.isa import AVX2, AVX512_VPOPCNTDQ, NEON, PORTABLE
+from schedules.isa import AVX2, AVX512_VPOPCNTDQ, NEON, NEON_ARMV7, PORTABLE
 from schedules.target import TARGETS, find_target, native
 
 
@@ -56,7 +56,7 @@ def test_instruction_sets_are_read_from_the_cpus_flags(monkeypatch, flags, expec
         ({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "znver5"}, AVX512_VPOPCNTDQ, "x86_64"),
         ({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "haswell"}, AVX2, "x86_64"),
         ({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "skylake-avx512"}, AVX2, "x86_64"),
-        ({"kind": "llvm", "mtriple": "armv7l-unknown-linux-gnueabihf", "mcpu": "cortex-a7"}, PORTABLE, "armv7l"),
+        ({"kind": "llvm", "mtriple": "armv7l-unknown-linux-gnueabihf", "mcpu": "cortex-a7"}, NEON_ARMV7, "armv7l"),
     ],
 )
 def test_a_tvm_target_in_json_gets_the_best_instruction_set_it_has(options, isa, machine):
