@@ -1,7 +1,7 @@
 """Count bits and add the counts of neighbouring bytes to 16-bit lanes in two instructions on 32-bit ARM.
 
-``lanes + popcount(word)`` is ``vcnt.8`` and ``vpadal.u8`` there. LLVM finds that for 64-bit ARM (``uadalp``); for 32-bit
-ARM it emits ``vcnt.8``, ``vpaddl.u8`` and ``vadd.i16``, a quarter more instructions in the innermost loop.
+``lanes + popcount(word)`` is ``vcnt.8`` and ``vpadal.u8`` there. LLVM finds that for 64-bit ARM (``uadalp``); for 32
+bits it emits ``vcnt.8``, ``vpaddl.u8`` and ``vadd.i16``, a quarter more instructions in the innermost loop.
 """
 
 from __future__ import annotations
