@@ -10,7 +10,8 @@ packed, on words (see :mod:`schedules.bits`)
 
 and float layers whose weights are laid out for the kernels: ``bnn.blocked_conv2d`` / ``bnn.blocked_dense``, and
 ``bnn.two_valued_conv2d`` / ``bnn.two_valued_dense``, whose weights of two values are stored as bits. On bytes (see
-:mod:`schedules.int8`) they are ``bnn.activation_scale``, ``bnn.quantize``, ``bnn.int8_conv2d`` and ``bnn.int8_dense``.
+:mod:`schedules.int8`) they are ``bnn.activation_scale``, ``bnn.quantize``, ``bnn.int8_conv2d`` and ``bnn.int8_dense``,
+on bfloat16 (see :mod:`schedules.bf16`) ``bnn.round_bf16``, ``bnn.bf16_conv2d`` and ``bnn.bf16_dense``.
 
 The operators exist in TVM once this module is imported; TVMScript then knows them as ``R.bnn.*``.
 """
@@ -185,6 +186,21 @@ def int8_dense(q: Expr, weights: Expr, channels: int) -> relax.Call:
     return call("int8_dense", [q, weights], channels=channels)
 
 
+def round_bf16(x: Expr, rows: tuple[int, int], start: int, length: int) -> relax.Call:
+    """Bits of bfloat16 of ``(samples, rows, numbers)``, amid padding; see :func:`schedules.bf16.round_rows`."""
+    return call("round_bf16", [x], rows=list(rows), start=start, length=length, dtype="uint16")
+
+
+def bf16_conv2d(q: Expr, weights: Expr, window: Window, size: tuple[int, int, int], channels: int) -> relax.Call:
+    """Convolution of bfloat16, float32; see :func:`schedules.bf16.conv2d`."""
+    return call("bf16_conv2d", [q, weights], size=list(size), channels=channels, **window_attrs(window))
+
+
+def bf16_dense(q: Expr, weights: Expr, channels: int) -> relax.Call:
+    """Linear layer on bfloat16, float32; see :func:`schedules.bf16.dense`."""
+    return call("bf16_dense", [q, weights], channels=channels)
+
+
 def _infer_sign(node: relax.Call) -> relax.TensorType:
     return node.args[0].ty
 
@@ -246,11 +262,14 @@ def _infer_quantize(node: relax.Call) -> relax.TensorType:
     return relax.TensorType((samples, height + padding, int(node.attrs["length"])), str(node.attrs["dtype"]))
 
 
-def _infer_int8_conv2d(node: relax.Call) -> relax.TensorType:
-    height, width, _ = (int(extent) for extent in node.attrs["size"])
-    vertical, horizontal = window_of(node).axes(height, width)
-    samples = shape_of(node.args[0])[0]
-    return relax.TensorType((samples, vertical.out, horizontal.out, int(node.attrs["channels"])), "int32")
+def _infer_on_rows(dtype: str) -> _Infer:
+    def infer(node: relax.Call) -> relax.TensorType:
+        height, width, _ = (int(extent) for extent in node.attrs["size"])
+        vertical, horizontal = window_of(node).axes(height, width)
+        samples = shape_of(node.args[0])[0]
+        return relax.TensorType((samples, vertical.out, horizontal.out, int(node.attrs["channels"])), dtype)
+
+    return infer
 
 
 _OPERATORS: dict[str, tuple[Callable[..., relax.Call], _Infer]] = {
@@ -271,8 +290,11 @@ _OPERATORS: dict[str, tuple[Callable[..., relax.Call], _Infer]] = {
     "two_valued_dense": (two_valued_dense, _infer_rows("float32")),
     "activation_scale": (activation_scale, _infer_scale),
     "quantize": (quantize, _infer_quantize),
-    "int8_conv2d": (int8_conv2d, _infer_int8_conv2d),
+    "int8_conv2d": (int8_conv2d, _infer_on_rows("int32")),
     "int8_dense": (int8_dense, _infer_rows("int32")),
+    "round_bf16": (round_bf16, _infer_quantize),
+    "bf16_conv2d": (bf16_conv2d, _infer_on_rows("float32")),
+    "bf16_dense": (bf16_dense, _infer_rows("float32")),
 }
 
 

@@ -12,7 +12,7 @@ import tvm
 from tvm import relax
 
 from relay_passes.dialect import dtype_of, shape_of, window_of
-from schedules import int8
+from schedules import bf16, int8
 from schedules.bconv2d import bconv2d, bdense, bmatmul, count_conv2d, count_dense
 from schedules.bitpack import bitpack
 from schedules.conv2d import conv2d, dense, two_valued_conv2d, two_valued_dense
@@ -55,7 +55,14 @@ def _quantize(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
     return relax.call_tir(builder.add_func(function, "quantize"), list(node.args), out_ty=node.ty)
 
 
-def _int8_conv2d_options(node: relax.Call) -> list[Any]:
+def _round_bf16(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
+    samples, height, width = shape_of(node.args[0])
+    top, bottom = (int(rows) for rows in node.attrs["rows"])
+    function = bf16.round_rows((samples, height, width), (top, bottom), *_sizes(node, "start", "length"))
+    return relax.call_tir(builder.add_func(function, "round_bf16"), list(node.args), out_ty=node.ty)
+
+
+def _conv2d_on_rows(node: relax.Call) -> list[Any]:
     return [window_of(node), tuple(int(extent) for extent in node.attrs["size"]), *_sizes(node, "channels")]
 
 
@@ -119,8 +126,11 @@ _RULES: dict[str, _Legalize] = {
     "two_valued_dense": _kernel(two_valued_dense, lambda node: _sizes(node, "channels")),
     "activation_scale": _kernel(int8.activation_scale, lambda _node: []),
     "quantize": _quantize,
-    "int8_conv2d": _kernel(int8.conv2d, _int8_conv2d_options),
+    "int8_conv2d": _kernel(int8.conv2d, _conv2d_on_rows),
     "int8_dense": _kernel(int8.dense, lambda node: _sizes(node, "channels")),
+    "round_bf16": _round_bf16,
+    "bf16_conv2d": _kernel(bf16.conv2d, _conv2d_on_rows),
+    "bf16_dense": _kernel(bf16.dense, lambda node: _sizes(node, "channels")),
 }
 for _name, _rule in _RULES.items():
     tvm.ir.register_op_attr(f"relax.bnn.{_name}", "FLegalize", _rule)

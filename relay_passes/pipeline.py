@@ -91,7 +91,7 @@ def canonicalize() -> list[Pass]:
 def pack(isa: Isa, dot: Dot | None = None) -> list[Pass]:
     """Canonical to packed IR: words, integer thresholds, weights laid out for the kernels.
 
-    With ``dot``, layers that stay float run on bytes, by that instruction.
+    With ``dot``, layers that stay float run on bytes or on bfloat16, by that instruction.
     """
     narrow = [] if dot is None else [_pass(narrow_float_layers, dot)]
     return [

@@ -10,7 +10,7 @@ from typing import Any
 import tvm
 from tvm import s_tir
 
-from schedules import bconv2d, conv2d, int8, reference
+from schedules import bconv2d, bf16, conv2d, int8, reference
 from schedules.bitpack import PACK_WORDS
 from schedules.dot import dot_between
 from schedules.isa import ISAS, Isa
@@ -49,8 +49,21 @@ FLOAT_CONV2D = Kernel("conv2d", conv2d.ANCHOR, conv2d.conv2d, reference.conv2d, 
 FLOAT_DENSE = Kernel("dense", conv2d.ANCHOR, conv2d.dense, reference.dense, lambda isa: isa.float_lanes)
 INT8_CONV2D = Kernel("conv2d_int8", int8.ANCHOR, int8.conv2d, reference.conv2d, lambda isa: isa.float_lanes)
 INT8_DENSE = Kernel("dense_int8", int8.ANCHOR, int8.dense, reference.dense, lambda isa: isa.float_lanes)
+BF16_CONV2D = Kernel("conv2d_bf16", bf16.ANCHOR, bf16.conv2d, reference.conv2d, lambda isa: isa.float_lanes)
+BF16_DENSE = Kernel("dense_bf16", bf16.ANCHOR, bf16.dense, reference.dense, lambda isa: isa.float_lanes)
 
-KERNELS = (BINARY_CONV2D, BINARY_DENSE, FLOAT_CONV2D, FLOAT_DENSE, INT8_CONV2D, INT8_DENSE)
+KERNELS = (
+    *(BINARY_CONV2D, BINARY_DENSE, FLOAT_CONV2D, FLOAT_DENSE),
+    *(INT8_CONV2D, INT8_DENSE, BF16_CONV2D, BF16_DENSE),
+)
+_OF_ANCHOR = {
+    bconv2d.ANCHOR: (BINARY_CONV2D, BINARY_DENSE),
+    conv2d.ANCHOR: (FLOAT_CONV2D, FLOAT_DENSE),
+    int8.ANCHOR: (INT8_CONV2D, INT8_DENSE),
+    bf16.ANCHOR: (BF16_CONV2D, BF16_DENSE),
+}
+#: Those whose innermost reduction an instruction does.
+_NARROW = (int8.ANCHOR, bf16.ANCHOR)
 #: Every row of the table: each kernel on each instruction set. Tests and benchmarks run them all.
 VARIANTS = tuple((kernel, isa) for kernel in KERNELS for isa in ISAS)
 
@@ -75,20 +88,20 @@ def schedule_function(function: tvm.tirx.PrimFunc, isa: Isa) -> tuple[tvm.tirx.P
     """Return a lowered layer scheduled for an instruction set, and what was chosen for it."""
     schedule = s_tir.Schedule(tvm.IRModule({"main": function}))
     blocks = {schedule.get(block).name_hint: block for block in schedule.get_child_blocks(schedule.get_sblock("root"))}
-    anchor = next((name for name in (bconv2d.ANCHOR, conv2d.ANCHOR, int8.ANCHOR) if name in blocks), None)
+    anchor = next((name for name in _OF_ANCHOR if name in blocks), None)
     if anchor is None:
         schedule_loops(schedule, isa.float_lanes)
         return schedule.mod["main"], Choice("bmatmul" if bconv2d.PRODUCT in blocks else "loops", isa.name, None)
     shape = [int(extent) for extent in schedule.get(blocks[anchor]).writes[0].source.shape]
-    kernel = _kernel_of(anchor, len(shape) == _SPATIAL_OF_CONVOLUTION)
+    kernel = _OF_ANCHOR[anchor][0 if len(shape) == _SPATIAL_OF_CONVOLUTION else 1]
     activations, weights = (region.source for region in schedule.get(blocks[anchor]).reads)
     steps, lanes, dot = _steps(schedule, blocks[anchor]), int(weights.shape[-1]), None
-    if anchor == int8.ANCHOR:
+    if anchor in _NARROW:
         lanes, group = int(weights.shape[-2]), int(weights.shape[-1])
         steps //= group
         dot = dot_between(str(activations.dtype), lanes) if group > 1 else None
     tile = choose_tile(shape[-2], shape[-1], steps, lanes, isa, _span(schedule, blocks))
-    if anchor != int8.ANCHOR and not isa.broadcasts_from_memory:
+    if anchor not in _NARROW and not isa.broadcasts_from_memory:
         depth = int(schedule.get(blocks[anchor]).iter_vars[-1].dom.extent)
         tile = dataclasses.replace(tile, depth=depth_of_loads(depth, lanes))
     schedule_anchored(schedule, anchor, tile, dot)
@@ -108,11 +121,3 @@ def _span(schedule: s_tir.Schedule, blocks: dict[str, s_tir.schedule.SBlockRV]) 
             packing = schedule.get(block)
             return int(packing.reads[0].source.shape[-1]) // int(packing.writes[0].source.shape[-1])
     return None
-
-
-def _kernel_of(anchor: str, is_convolution: bool) -> Kernel:
-    if anchor == bconv2d.ANCHOR:
-        return BINARY_CONV2D if is_convolution else BINARY_DENSE
-    if anchor == int8.ANCHOR:
-        return INT8_CONV2D if is_convolution else INT8_DENSE
-    return FLOAT_CONV2D if is_convolution else FLOAT_DENSE

@@ -14,6 +14,7 @@ import tvm_ffi
 from tvm import tirx
 from tvm.tirx import compilation_pipeline
 
+from schedules.imported import import_functions
 from schedules.pairwise_add import pairwise_add
 
 #: The name under which ``tvm.compile`` finds the pipeline.
@@ -43,7 +44,10 @@ def _pipeline() -> tuple[object, object, object]:
     lower, _, finalize_device = compilation_pipeline.get_tir_pipeline("s_tir")
 
     def finalize_host() -> tvm.transform.Pass:
-        passes = [stack_locals, pairwise_add, tirx.transform.LowerTVMBuiltin(), tirx.transform.LowerIntrin()]
+        passes = [
+            *(stack_locals, pairwise_add, import_functions),
+            *(tirx.transform.LowerTVMBuiltin(), tirx.transform.LowerIntrin()),
+        ]
         return tvm.ir.transform.Sequential(passes)
 
     return lower, finalize_host, finalize_device

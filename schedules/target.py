@@ -127,8 +127,9 @@ def native() -> Target:
             options = dict(target.tvm)
             if host.machine() == "aarch64":
                 options["mcpu"] = host.arm_cpu() or options["mcpu"]
-            elif target.isa == AVX2 and "avx_vnni" in host.flags():
-                options["mattr"] = ["+avxvnni"]
+            extras = [llvm for flag, llvm in host.EXTRAS.get(target.isa, {}).items() if flag in host.flags()]
+            if extras:
+                options["mattr"] = [*options.get("mattr", ()), *extras]
             return dataclasses.replace(
                 target, name="native", description=f"this machine: {target.isa.name}", tvm=options
             )

@@ -17,7 +17,8 @@ from tvm import s_tir, tirx
 
 from schedules.bitpack import PACK, PACK_WORDS
 from schedules.conv2d import UNPACK
-from schedules.dot import Dot, tensor_intrinsic
+from schedules.dot import Dot
+from schedules.dot_intrinsic import tensor_intrinsic
 from schedules.isa import Isa
 from schedules.parallel import parallelize, vector_steps
 

@@ -40,8 +40,8 @@ class Options:
     """Sign of an exact zero: 0 as in the model, at the cost of a second bit plane where zeros are to be expected, or
     always +1 or -1, which is faster and another model where zeros occur; the report counts them."""
     float_layers: Literal["fp32", "bf16", "int8"] = "fp32"
-    """What layers that stay float compute in: exact by default; int8 is faster on x86 and on ARM with dotprod, and no
-    longer the same model, so the report gives the difference. bf16 is not there yet."""
+    """What layers that stay float compute in: exact by default; int8 is faster on x86 and on ARM with dotprod, bf16
+    on processors that multiply it. Both are no longer the same model, so the report gives the difference."""
     verify: bool = True
     """Compare with PyTorch or ONNX Runtime, and measure both where the target is this machine."""
     linker: Literal["zig", "system"] = "zig"

@@ -18,7 +18,7 @@ import tvm_bnn
 from relay_passes import pipeline
 from relay_passes.layers import Layer, layers_of
 from relay_passes.settle_sign_zero import SignZero
-from schedules.dot import Dot, dot_of
+from schedules.dot import Dot, bf16_dot_of, dot_of
 from schedules.errors import UserError
 from schedules.link import Toolchain
 from schedules.target import Target, find_target
@@ -92,7 +92,8 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         expected, or always +1 (``plus``) or -1 (``minus``). The reference's signs are the same.
     float_layers
         What convolutions and linear layers with constant weights that stay float compute in: ``fp32``, exact, or
-        ``int8``, with weights rounded per output channel and inputs per image or row, at run time.
+        ``int8``, with weights rounded per output channel and inputs per image or row, at run time, or ``bf16``, with
+        both operands rounded to eight significant bits, where the target multiplies those.
     verify
         Compare the compiled model with PyTorch or ONNX Runtime, and measure both where the target is this machine.
     toolchain
@@ -121,7 +122,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     library = clock.run("generating code", lambda: backend.build_library(scheduled, goal, toolchain))
     kernels = backend.kernel_uses(scheduled, layers)
     rows = layer_rows(layers, kernels, backend.constant_bytes(scheduled, layers))
-    exact = not any(row.precision == "int8" for row in rows)
+    exact = not any(row.precision in {"bf16", "int8"} for row in rows)
     manifest = artifact.Manifest(
         format_version=artifact.FORMAT_VERSION,
         model=source.name,
@@ -180,10 +181,20 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
 
 
 def _dot_for(float_layers: FloatLayers, target: Target) -> Dot | None:
-    """Return the instruction by which float layers run on bytes, None if they stay in fp32."""
-    if float_layers not in {"fp32", "int8"}:
-        raise UserError(f"float layers in '{float_layers}': not there yet; fp32 (exact) and int8 are")
-    return dot_of(target.tvm, target.isa) if float_layers == "int8" else None
+    """Return the instruction by which float layers run on narrower numbers, None if they stay in fp32."""
+    if float_layers == "fp32":
+        return None
+    if float_layers == "int8":
+        return dot_of(target.tvm, target.isa)
+    if float_layers != "bf16":
+        raise UserError(f"float layers in '{float_layers}': fp32 (exact), bf16 and int8 are known")
+    dot = bf16_dot_of(target.tvm, target.isa)
+    if dot is None:
+        raise UserError(
+            f"float layers in 'bf16': target '{target.name}' has no instruction that multiplies it (AVX-512 BF16 or "
+            "ARM's bf16 has); int8 runs everywhere"
+        )
+    return dot
 
 
 def _narrowing_notes(dot: Dot | None, target: Target) -> tuple[str, ...]:

@@ -146,8 +146,8 @@ def _layer_table(layers: Sequence[LayerRow]) -> Table:
 
 
 def _runs_in(layer: LayerRow) -> str:
-    if layer.precision == "int8":
-        return "[yellow]int8[/]"
+    if layer.precision in {"int8", "bf16"}:
+        return f"[yellow]{layer.precision}[/]"
     if not layer.runs_on_bits:
         return "[yellow]float[/]" + (", weight bits" if layer.stores_bits else "")
     inputs, weights = layer.bit_planes

@@ -12,7 +12,7 @@ from relay_passes.distribute_sums import TERM
 from relay_passes.layers import Layer
 from relay_passes.split_transposed_conv2d import PHASE
 from rpc.measurement import Samples
-from schedules.kernel import INT8_CONV2D, INT8_DENSE
+from schedules.kernel import BF16_CONV2D, BF16_DENSE, INT8_CONV2D, INT8_DENSE
 from tvm_bnn.artifact import KernelUse
 from tvm_bnn.parity import Parity
 
@@ -43,7 +43,7 @@ class LayerRow(msgspec.Struct, frozen=True):
         Its float32 weights; and all constants of its kernel, which next to the weights are border corrections, scales
         and thresholds.
     precision
-        What its products are of: ``bits``, ``int8`` or ``fp32``.
+        What its products are of: ``bits``, ``int8``, ``bf16`` or ``fp32``.
     """
 
     name: str
@@ -176,7 +176,10 @@ def layer_rows(
 
 def precision_of(choice: str) -> str:
     """Return what the float layer of a kernel computes in."""
-    return "int8" if choice.split("/", maxsplit=1)[0] in {INT8_CONV2D.name, INT8_DENSE.name} else "fp32"
+    name = choice.split("/", maxsplit=1)[0]
+    if name in {INT8_CONV2D.name, INT8_DENSE.name}:
+        return "int8"
+    return "bf16" if name in {BF16_CONV2D.name, BF16_DENSE.name} else "fp32"
 
 
 def _whole(name: str) -> str:

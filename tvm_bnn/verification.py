@@ -178,7 +178,7 @@ def _batches(specs: Sequence[TensorSpec], samples: Samples) -> list[list[Array]]
 def _refuse_disagreement(parity: Parity, reference: str) -> None:
     if not parity.passed and not parity.exact:
         raise UserError(
-            f"parity: float layers on bytes are not exact by choice, but a relative L2 error of "
+            f"parity: float layers on narrow numbers are not exact by choice, but a relative L2 error of "
             f"{parity.relative_error:.2g} to {reference} is beyond {MOST_RELATIVE_ERROR:g}; no artifact written; "
             "--float-layers fp32 is exact, --no-verify writes it all the same"
         )

@@ -5,7 +5,7 @@ import pytest
 import tvm
 from tvm import te
 
-from schedules import host, int8, reference, stack
+from schedules import host, int8, reference, runs, stack
 from schedules.bitpack import wide
 from schedules.dot import VPDPBUSD_512, Dot, dot_of, widening
 from schedules.isa import ISAS
@@ -69,7 +69,7 @@ def bytes_of(x, window, dot):
     top, left, bottom, right = window.padding
     padded = np.pad(x + dot.zero_point, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=dot.zero_point)
     rows = padded.reshape(count, top + height + bottom, -1)
-    beyond = int8.row_length(window, depth, width, dot) - rows.shape[-1]
+    beyond = runs.row_length(window, depth, width, dot) - rows.shape[-1]
     return np.pad(rows, ((0, 0), (0, 0), (0, beyond)), constant_values=99).astype(dot.activations)
 
 
@@ -80,7 +80,7 @@ def test_convolution_is_exact(variant, shape):
     height, width, depth, channels, window = shape
     rng = np.random.default_rng(0)
     x, weight = integers(rng, 2, height, width, depth), integers(rng, channels, *window.kernel, depth)
-    arrays = [bytes_of(x, window, dot), int8.blocked_weights(weight.astype(np.int8), window, dot)]
+    arrays = [bytes_of(x, window, dot), runs.blocked_weights(weight.astype(np.int8), window, dot)]
     tensors = placeholders(arrays)
     made = int8.conv2d(*tensors, window, (height, width, depth), channels)
     expected = reference.conv2d(x, weight, window)
@@ -98,7 +98,7 @@ def test_linear_layer_is_exact(variant, shape):
     weight[0], x[0] = 127, 127
     beyond = -depth % dot.group
     stored = np.pad(x + dot.zero_point, ((0, 0), (0, beyond)), constant_values=99).astype(dot.activations)
-    arrays = [stored, int8.blocked_weights(weight.astype(np.int8), None, dot)]
+    arrays = [stored, runs.blocked_weights(weight.astype(np.int8), None, dot)]
     tensors = placeholders(arrays)
     expected = reference.dense(x, weight)
     found = run(isa, [*tensors, int8.dense(*tensors, channels)], arrays, expected.shape)
@@ -138,9 +138,9 @@ NO_VNNI = '{"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v4", 
 
 
 def assembly(target, dot: Dot):
-    q = te.placeholder(wide((1, 30, int8.row_length(PADDED, 64, 28, dot))), dot.activations)
+    q = te.placeholder(wide((1, 30, runs.row_length(PADDED, 64, 28, dot))), dot.activations)
     blank = np.zeros((64, 3, 3, 64), np.int8)
-    weights = te.placeholder(wide(int8.blocked_weights(blank, PADDED, dot).shape), "int8")
+    weights = te.placeholder(wide(runs.blocked_weights(blank, PADDED, dot).shape), "int8")
     made = int8.conv2d(q, weights, PADDED, (28, 28, 64), 64)
     function, _ = schedule_function(te.create_prim_func([q, weights, made]), target.isa)
     library = tvm.compile(function, target=tvm.target.Target(target.tvm), tir_pipeline=stack.PIPELINE)

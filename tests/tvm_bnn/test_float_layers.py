@@ -7,8 +7,9 @@ import torch
 import tvm_bnn
 from rpc import emulation
 from schedules import int8
+from schedules.dot import bf16_dot_of
 from schedules.errors import UserError
-from schedules.target import TARGETS
+from schedules.target import TARGETS, find_target
 from tvm_bnn import compiler
 from tvm_bnn.compile import ZOO
 from tvm_bnn.compiler import compile_model
@@ -88,6 +89,27 @@ def test_kernels_that_are_wrong_are_refused_though_nobody_asks_for_exactness(tmp
     with pytest.raises(UserError, match="not exact by choice, but a relative L2 error of"):
         compile_model(ZOO / "digits.pt2", output=tmp_path / "d.so", samples=digits_samples(), float_layers="int8")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["native", "neoverse-v1"])
+def test_bf16_is_closer_than_int8_where_there_is_an_instruction_for_it(tmp_path, name, narrowed):
+    target = find_target(name)
+    if bf16_dot_of(target.tvm, target.isa) is None:
+        pytest.skip("this machine multiplies no bfloat16")
+    if (missing := None if target.runs_here else emulation.prepare(target.machine)) is not None:
+        pytest.skip(missing)
+    output = tmp_path / "digits.so"
+    report = compile_model(
+        ZOO / "digits.pt2", target=name, output=output, samples=digits_samples(), float_layers="bf16"
+    ).report
+    assert {row.precision for row in report.layers} == {"bits", "bf16"}
+    assert report.accuracy >= report.reference_accuracy - 0.01
+    assert 1e-4 < report.parity.relative_error < narrowed.report.parity.relative_error
+
+
+def test_bf16_is_refused_where_nothing_multiplies_it(tmp_path):
+    with pytest.raises(UserError, match="target 'rpi4' has no instruction that multiplies it"):
+        compile_model(ZOO / "digits.pt2", target="rpi4", output=tmp_path / "d.so", float_layers="bf16")
 
 
 def test_a_precision_that_nobody_knows_is_refused(tmp_path):
