@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import nn
 
-from tvm_bnn.benchmark.peers import onnx_runtime, open_vino, torch_eager
+from tvm_bnn.benchmark.peers import onnx_runtime, open_vino, open_vino_binary, torch_eager
 from tvm_bnn.benchmark.workloads import Operands, Workload
 
 Call: TypeAlias = Callable[[], Any]
@@ -31,5 +31,10 @@ TWIN_PEERS: dict[str, NetworkPeer] = {
     "ONNX Runtime": onnx_runtime.network,
     "OpenVINO": open_vino.network,
 }
-#: Run the binary network itself, its signs as numbers.
-BINARY_PEERS: dict[str, NetworkPeer] = {"PyTorch": torch_eager.network, "OpenVINO": open_vino.network}
+#: Run the binary network itself: its signs as numbers, or in the peer's own binary or int8 convolutions.
+BINARY_PEERS: dict[str, NetworkPeer] = {
+    "PyTorch": torch_eager.network,
+    "OpenVINO": open_vino.network,
+    "OpenVINO's bits": open_vino_binary.binary_network,
+    "OpenVINO's int8": open_vino_binary.int8_network,
+}

@@ -20,18 +20,18 @@ _TWO = 2
 
 def float_layer(workload: Workload, operands: Operands, threads: int) -> Callable[[], Any]:
     """Return a call of the layer in float32."""
-    opset, x = _opset(), _channels_first(operands.x)
-    weight = opset.constant(_channels_first(operands.weight))
-    parameter = opset.parameter(x.shape, np.float32)
+    ops, x = opset(), _channels_first(operands.x)
+    weight = ops.constant(_channels_first(operands.weight))
+    parameter = ops.parameter(x.shape, np.float32)
     return _bound(_convolution(workload, parameter, weight), parameter, x, threads)
 
 
 def int8_layer(workload: Workload, operands: Operands, threads: int) -> Callable[[], Any]:
     """Return a call of the layer in int8 with float32 at both ends: quantizing the input is part of it."""
-    opset, x, weight = _opset(), _channels_first(operands.x), _channels_first(operands.weight)
-    parameter = opset.parameter(x.shape, np.float32)
+    ops, x, weight = opset(), _channels_first(operands.x), _channels_first(operands.weight)
+    parameter = ops.parameter(x.shape, np.float32)
     quantized = _quantized(parameter, float(np.abs(x).max()), _ALL)
-    weights = _quantized(opset.constant(weight), float(np.abs(weight).max()), _SYMMETRIC)
+    weights = _quantized(ops.constant(weight), float(np.abs(weight).max()), _SYMMETRIC)
     return _bound(_convolution(workload, quantized, weights), parameter, x, threads)
 
 
@@ -43,23 +43,39 @@ def binary_layer(workload: Workload, operands: Operands, threads: int) -> Callab
     Unavailable
         If the layer is float or grouped.
     """
-    opset, x, weight = _opset(), _channels_first(operands.x), _channels_first(operands.weight)
+    ops, x, weight = opset(), _channels_first(operands.x), _channels_first(operands.weight)
     if not workload.binary or workload.groups > 1:
         raise Unavailable("OpenVINO's BinaryConvolution takes ungrouped binary layers only")
     import openvino
 
-    # The plugin reads the bits of a byte from the least significant on, 1 for +1; constants made of a list are not so.
-    packed = np.packbits(weight.reshape(-1) > 0, bitorder="little")
-    bits = openvino.op.Constant(openvino.Tensor(packed, openvino.Shape(weight.shape), openvino.Type.u1))
-    parameter = opset.parameter(x.shape, np.float32)
-    zero, one = opset.constant(np.float32(0)), opset.constant(np.float32(1))
-    signs = opset.fake_quantize(parameter, zero, zero, zero, one, _TWO)
+    parameter = ops.parameter(x.shape, np.float32)
+    zero, one = ops.constant(np.float32(0)), ops.constant(np.float32(1))
+    signs = ops.fake_quantize(parameter, zero, zero, zero, one, _TWO)
     window = workload.window
     top, left, bottom, right = window.padding
     product = openvino.opset1.binary_convolution(
-        signs, bits, list(window.strides), [top, left], [bottom, right], list(window.dilation), "xnor-popcount", 0.0
+        signs,
+        bit_constant(weight),
+        list(window.strides),
+        [top, left],
+        [bottom, right],
+        list(window.dilation),
+        "xnor-popcount",
+        0.0,
     )
     return _bound(product, parameter, x, threads)
+
+
+def bit_constant(signs: Array) -> Any:
+    """Return the node of a tensor of ±1 that has a bit for each."""
+    import openvino
+
+    # The tensor only borrows the array; the constant has to have a copy.
+    # The plugin reads the bits of a byte from the least significant on, 1 for +1; constants made of a list are not so.
+    packed = np.packbits(signs.reshape(-1) > 0, bitorder="little")
+    return openvino.op.Constant(
+        openvino.Tensor(packed, openvino.Shape(signs.shape), openvino.Type.u1), shared_memory=False
+    )
 
 
 def network(module: nn.Module, example: torch.Tensor, threads: int) -> Callable[[], Any]:
@@ -70,8 +86,20 @@ def network(module: nn.Module, example: torch.Tensor, threads: int) -> Callable[
     Unavailable
         If OpenVINO is missing or cannot convert the network.
     """
+    return infer(converted(module, example), example.numpy(), threads)
+
+
+def converted(module: nn.Module, example: torch.Tensor) -> Any:
+    """Return OpenVINO's model of a network, with what is constant folded.
+
+    Raises
+    ------
+    Unavailable
+        If OpenVINO is missing or cannot convert the network.
+    """
     require("openvino")
     import openvino
+    from openvino.passes import ConstantFolding, Manager
 
     try:
         with warnings.catch_warnings():
@@ -80,10 +108,21 @@ def network(module: nn.Module, example: torch.Tensor, threads: int) -> Callable[
             model = openvino.convert_model(program, example_input=(example,))
     except (RuntimeError, openvino.frontend.OpConversionFailure) as error:
         raise Unavailable(f"openvino.convert_model failed: {str(error).splitlines()[0]}") from None
-    return _infer(model, example.numpy(), threads)
+    model.reshape(list(example.shape))
+    passes = Manager()
+    passes.register_pass(ConstantFolding())
+    passes.run_passes(model)
+    return model
 
 
-def _opset() -> Any:
+def opset() -> Any:
+    """Return OpenVINO's operators.
+
+    Raises
+    ------
+    Unavailable
+        If OpenVINO is not installed.
+    """
     require("openvino")
     import openvino.opset13
 
@@ -92,23 +131,23 @@ def _opset() -> Any:
 
 def _convolution(workload: Workload, x: Any, weight: Any) -> Any:
     """Return the node of an ordinary or a grouped convolution."""
-    opset, window, groups = _opset(), workload.window, workload.groups
+    ops, window, groups = opset(), workload.window, workload.groups
     top, left, bottom, right = window.padding
     geometry = (list(window.strides), [top, left], [bottom, right], list(window.dilation))
     if groups == 1:
-        return opset.convolution(x, weight, *geometry)
+        return ops.convolution(x, weight, *geometry)
     outputs, height, width, depth = workload.weight_shape
-    shape = opset.constant(np.array([groups, outputs // groups, depth, height, width]))
-    return opset.group_convolution(x, opset.reshape(weight, shape, special_zero=False), *geometry)
+    shape = ops.constant(np.array([groups, outputs // groups, depth, height, width]))
+    return ops.group_convolution(x, ops.reshape(weight, shape, special_zero=False), *geometry)
 
 
 def _quantized(x: Any, largest: float, levels: int) -> Any:
     """Return a node that OpenVINO takes for 8-bit quantization of ±largest."""
-    opset = _opset()
+    ops = opset()
     # Zero must be one of the levels: 256 of them reach one step further down than up.
     lowest = -largest * (levels // 2) / ((levels - 1) // 2)
-    low, high = opset.constant(np.float32(lowest)), opset.constant(np.float32(largest))
-    return opset.fake_quantize(x, low, high, low, high, levels)
+    low, high = ops.constant(np.float32(lowest)), ops.constant(np.float32(largest))
+    return ops.fake_quantize(x, low, high, low, high, levels)
 
 
 def _channels_first(value: Array) -> Array:
@@ -118,10 +157,10 @@ def _channels_first(value: Array) -> Array:
 def _bound(result: Any, parameter: Any, x: Array, threads: int) -> Callable[[], Any]:
     import openvino
 
-    return _infer(openvino.Model([result], [parameter], "layer"), x, threads)
+    return infer(openvino.Model([result], [parameter], "layer"), x, threads)
 
 
-def _infer(model: Any, x: Array, threads: int) -> Callable[[], Any]:
+def infer(model: Any, x: Array, threads: int) -> Callable[[], Any]:
     """Compile and bind the input; float32 has to be asked for, or newer processors compute in bfloat16."""
     import openvino
 
