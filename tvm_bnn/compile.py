@@ -50,6 +50,8 @@ class Options:
     """How to print the report."""
     dump_ir: Path | None = None
     """Folder that receives the module after every pass."""
+    deploy: Path | None = None
+    """Folder that receives what a program without Python needs: the model, a runtime in C, bnn.h, an example."""
     debug: bool = False
     """Show the traceback of an error."""
 
@@ -92,6 +94,7 @@ def _compile(options: Options) -> int:
         verify=options.verify,
         toolchain=options.linker,
         dump_ir=options.dump_ir,
+        deploy=options.deploy,
     )
     if options.format == "json":
         import msgspec

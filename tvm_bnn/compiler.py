@@ -23,9 +23,11 @@ from schedules.errors import UserError
 from schedules.link import Toolchain
 from schedules.target import Target, find_target
 from tvm_bnn import artifact, backend, verification
+from tvm_bnn.compilation_report import Report, Stage
 from tvm_bnn.console import stage
+from tvm_bnn.deployment.check import deploy_checked
 from tvm_bnn.front_ends.opening import Given, open_model
-from tvm_bnn.report import Report, Stage, layer_rows
+from tvm_bnn.layer_rows import layer_rows
 from tvm_bnn.verification import Samples
 
 #: The message about a model without binary layers goes through so many of them.
@@ -69,6 +71,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     verify: bool = True,
     toolchain: Toolchain = "zig",
     dump_ir: Path | None = None,
+    deploy: Path | None = None,
 ) -> Compiled:
     """Compile a trained binarized model.
 
@@ -99,6 +102,8 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         Which linker makes the library: Zig's from PyPI, or the system's cross compiler.
     dump_ir
         A folder that receives the module after every pass.
+    deploy
+        A folder that receives what a program without Python needs: model, runtime, header, example.
 
     Raises
     ------
@@ -148,6 +153,10 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
             "verifying",
             lambda: verification.verify(source.reference(sign_zero), manifest, library, goal, samples, exact),
         )
+    deployed = None
+    if deploy is not None:
+        folder = deploy
+        deployed = clock.run("deploying", lambda: deploy_checked(scheduled, manifest, library, goal, folder, toolchain))
     path = Path(output) if output is not None else Path(f"{source.name}.{goal.name}.so")
     size = artifact.write_artifact(path, library, manifest)
     report = Report(
@@ -172,6 +181,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         notes=(*imported.notes, *_narrowing_notes(dot, goal)),
         float_layers=float_layers,
         reference_accuracy=checked.reference_accuracy,
+        deployed=deployed,
     )
     artifact.write_atomically(
         path.with_suffix(".report.json"), msgspec.json.format(msgspec.json.encode(report), indent=2)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tvm_bnn.benchmark.waterfall import Step
-from tvm_bnn.report import LayerRow
+from tvm_bnn.compilation_report import LayerRow
 
 BINARY, FLOAT = QUANTITIES = ("binary", "float32")
 #: Kernels that do a layer's products; what else a layer left behind (sums, packing) counts none.

@@ -8,16 +8,41 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
+import tvm
 
 from rpc import emulation
 from schedules.errors import UserError
+from schedules.link import Toolchain
 from schedules.target import Target
-from tvm_bnn.artifact import Manifest, TensorSpec
-from tvm_bnn.deployment.folder import Deployed
+from tvm_bnn.artifact import Manifest, TensorSpec, write_atomically
+from tvm_bnn.deployment.folder import deploy
+from tvm_bnn.deployment.sizes import Deployed
 
 Array = npt.NDArray[Any]
+
+
+def deploy_checked(
+    module: tvm.IRModule, manifest: Manifest, library: bytes, target: Target, folder: Path, toolchain: Toolchain
+) -> Deployed:
+    """Write the folder of :func:`deploy`, run what is in it, and add ``sizes.json``.
+
+    Raises
+    ------
+    UserError
+        As ``deploy`` does, or if an output differs from the artifact's; the model is not left in the folder then.
+    """
+    deployed = deploy(module, manifest, target, folder, toolchain)
+    try:
+        found = check(deployed, manifest, library, target)
+    except UserError:
+        (folder / deployed.model).unlink()
+        raise
+    deployed = msgspec.structs.replace(deployed, checked=found)
+    write_atomically(folder / "sizes.json", msgspec.json.format(msgspec.json.encode(deployed), indent=2))
+    return deployed
 
 
 def run_example(

@@ -50,9 +50,7 @@ def description(plan: Plan, name: str, inputs: Sequence[str], outputs: Sequence[
     parts = [_HEAD, _CONSTANTS.format(path=constants)]
     parts += [f"extern int __tvm_ffi_{f}(void *, const bnn_argument *, int32_t, bnn_argument *);\n" for f in functions]
     parts += [f"static const int64_t shape_{i}[] = {_row(value.shape)};\n" for i, value in enumerate(plan.values)]
-    parts += [
-        f"static const uint32_t operands_{i}[] = {_row(step.operands)};\n" for i, step in enumerate(plan.steps)
-    ]
+    parts += [f"static const uint32_t operands_{i}[] = {_row(step.operands)};\n" for i, step in enumerate(plan.steps)]
     parts += [
         _table("bnn_value", "values", (_value(i, value) for i, value in enumerate(plan.values))),
         _table(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from schedules.target import Target
 
-#: LLVM's name of a feature that code is generated for, and Linux's in ``/proc/cpuinfo``.
+#: LLVM's name of a feature that code is generated for, and Linux's in ``/proc/cpuinfo``. What only atomics, checksums
+#: and operating systems use is left out.
 _LINUX_NAMES = {
     "x86_64": {
         "sse4.2": "sse4_2",
@@ -32,11 +33,8 @@ _LINUX_NAMES = {
     },
     "aarch64": {
         "neon": "asimd",
-        "crc": "crc32",
-        "lse": "atomics",
         "fullfp16": "asimdhp",
         "rdm": "asimdrdm",
-        "rcpc": "lrcpc",
         "dotprod": "asimddp",
         "sve": "sve",
     },

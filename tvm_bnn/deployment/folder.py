@@ -7,7 +7,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import msgspec
 import tvm
 from tvm import relax
 
@@ -20,6 +19,7 @@ from tvm_bnn.deployment.description import description
 from tvm_bnn.deployment.features import needed_features
 from tvm_bnn.deployment.plan import Plan, lower_memory, plan_of
 from tvm_bnn.deployment.seal import sealed
+from tvm_bnn.deployment.sizes import Deployed
 
 _C = Path(__file__).parent / "c"
 HEADER, EXAMPLE, CMAKE = _C / "bnn.h", _C / "example.c", _C / "CMakeLists.txt"
@@ -28,38 +28,6 @@ _PRIVATE_HEADERS = tuple(_C / name for name in ("internal.h", "model.h", "sha256
 _COMPILED = ("-std=gnu11", "-O2", "-fvisibility=hidden")
 _SYSTEM = ("-lpthread", "-ldl")
 _EXPORTS = "{ global: bnn_description; local: *; };\n"
-
-
-class Deployed(msgspec.Struct, frozen=True):
-    """What lies in a deployed model's folder, in bytes, all stripped of symbols.
-
-    Parameters
-    ----------
-    folder, model, example
-        The folder; the model's file and the example program in it.
-    model_bytes, constant_bytes
-        Of the model's file, and of the constants in it; the rest is code.
-    runtime_bytes
-        Of ``libbnn.so``: all that the model needs at run time, next to libc and libm.
-    memory_bytes
-        That a loaded model takes for its tensors, next to its file's bytes.
-    needs
-        Features that a CPU must have.
-    """
-
-    folder: str
-    model: str
-    example: str
-    model_bytes: int
-    constant_bytes: int
-    runtime_bytes: int
-    memory_bytes: int
-    needs: tuple[str, ...]
-
-    @property
-    def total_bytes(self) -> int:
-        """Bytes to be shipped."""
-        return self.model_bytes + self.runtime_bytes
 
 
 def deploy(module: tvm.IRModule, manifest: Manifest, target: Target, folder: Path, toolchain: Toolchain) -> Deployed:
@@ -93,7 +61,7 @@ def deploy(module: tvm.IRModule, manifest: Manifest, target: Target, folder: Pat
     linker(target.link_triple, toolchain)(str(runtime), list(map(str, SOURCES)), [*_COMPILED, *_SYSTEM])
     example = folder / "example"
     compile_program([EXAMPLE, *SOURCES], example, target.link_triple, [_C], [], toolchain, _SYSTEM)
-    deployed = Deployed(
+    return Deployed(
         folder=str(folder),
         model=model.name,
         example=example.name,
@@ -102,14 +70,11 @@ def deploy(module: tvm.IRModule, manifest: Manifest, target: Target, folder: Pat
         runtime_bytes=runtime.stat().st_size,
         memory_bytes=plan.scratch_bytes,
         needs=needs,
+        checked="",
     )
-    write_atomically(folder / "sizes.json", msgspec.json.format(msgspec.json.encode(deployed), indent=2))
-    return deployed
 
 
-def model_library(
-    module: tvm.IRModule, manifest: Manifest, target: Target, toolchain: Toolchain
-) -> tuple[Plan, bytes]:
+def model_library(module: tvm.IRModule, manifest: Manifest, target: Target, toolchain: Toolchain) -> tuple[Plan, bytes]:
     """Return a scheduled module's plan, and the library that holds it beside the kernels and constants."""
     tvm_target = tvm.target.Target(target.tvm)
     lowered = lower_memory(module, tvm_target)

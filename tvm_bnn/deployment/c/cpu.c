@@ -41,7 +41,7 @@ static const struct {
   int bit;
 } FEATURES[] = {
 #if defined(__aarch64__)
-    {"asimd", 1}, {"crc32", 7}, {"atomics", 8}, {"asimdhp", 10}, {"asimdrdm", 12}, {"lrcpc", 15}, {"asimddp", 20}, {"sve", 22},
+    {"asimd", 1}, {"asimdhp", 10}, {"asimdrdm", 12}, {"asimddp", 20}, {"sve", 22},
 #else
     {"neon", 12}, {"vfpv4", 16},
 #endif
