@@ -1,8 +1,8 @@
 """The artifact: one file that is a shared library and carries its manifest.
 
 The file starts with the library, as the linker wrote it, and ends with a zip archive that holds ``manifest.json``. The
-dynamic loader ignores what follows a library, and zip readers ignore what precedes an archive, so each finds its part. The
-archive's comment, the file's last bytes, is the hash of all that precedes it: nothing of a file is read as an artifact
+dynamic loader ignores what follows a library, and zip readers ignore what precedes an archive, so each finds its part.
+The archive's comment, the file's last bytes, is the hash of all that precedes it: no file is taken for an artifact
 unless all of it is as it was written.
 """
 
