@@ -79,12 +79,36 @@ class Latency(msgspec.Struct, frozen=True):
         return self.reference.median_ns / self.compiled.median_ns
 
 
+class KernelTime(msgspec.Struct, frozen=True):
+    """One kernel call of the compiled model, timed while it ran.
+
+    Parameters
+    ----------
+    use
+        Whose it is.
+    samples
+        Its times, watching included, which costs about a microsecond.
+    macs, bound
+        Its multiply-accumulates, and by which of the machine's peaks they are bound, ``binary`` or ``float32``; 0 and
+        empty where it multiplies nothing.
+    touched_bytes
+        Of its operands and results.
+    """
+
+    use: KernelUse
+    samples: Samples
+    macs: float
+    bound: str
+    touched_bytes: int
+
+
 class Report(msgspec.Struct, frozen=True):
     """Everything worth knowing about one compilation.
 
     ``parity`` and ``latency`` are None if they were not taken; ``not_verified`` and ``not_measured`` say why.
     ``notes`` say what was done to the model before anything else. ``deployed`` is the folder for programs without
-    Python, if one was asked for. ``float_layers`` is the precision that was asked for,
+    Python, if one was asked for, and ``kernel_times`` the calls of
+    the model one by one. ``float_layers`` is the precision that was asked for,
     a row's ``precision`` the one that the layer runs in.
     """
 
@@ -110,6 +134,7 @@ class Report(msgspec.Struct, frozen=True):
     float_layers: str = "fp32"
     reference_accuracy: float | None = None
     deployed: Deployed | None = None
+    kernel_times: tuple[KernelTime, ...] = ()
 
     @property
     def binary_macs(self) -> int:

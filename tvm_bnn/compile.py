@@ -52,6 +52,8 @@ class Options:
     """Folder that receives the module after every pass."""
     deploy: Path | None = None
     """Folder that receives what a program without Python needs: the model, a runtime in C, bnn.h, an example."""
+    profile: bool = False
+    """Time each kernel call as well, for the waterfall and the roofline of tvm_bnn.report."""
     debug: bool = False
     """Show the traceback of an error."""
 
@@ -95,6 +97,7 @@ def _compile(options: Options) -> int:
         toolchain=options.linker,
         dump_ir=options.dump_ir,
         deploy=options.deploy,
+        profile=options.profile,
     )
     if options.format == "json":
         import msgspec

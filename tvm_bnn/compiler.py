@@ -23,7 +23,8 @@ from schedules.errors import UserError
 from schedules.link import Toolchain
 from schedules.target import Target, find_target
 from tvm_bnn import artifact, backend, verification
-from tvm_bnn.compilation_report import Report, Stage
+from tvm_bnn.benchmark.profiling import profiled
+from tvm_bnn.compilation_report import KernelTime, Report, Stage
 from tvm_bnn.console import stage
 from tvm_bnn.deployment.check import deploy_checked
 from tvm_bnn.front_ends.opening import Given, open_model
@@ -72,6 +73,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     toolchain: Toolchain = "zig",
     dump_ir: Path | None = None,
     deploy: Path | None = None,
+    profile: bool = False,
 ) -> Compiled:
     """Compile a trained binarized model.
 
@@ -104,6 +106,8 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         A folder that receives the module after every pass.
     deploy
         A folder that receives what a program without Python needs: model, runtime, header, example.
+    profile
+        Time each kernel call of the model on random inputs; this machine must be able to run it.
 
     Raises
     ------
@@ -112,6 +116,10 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         reference. No artifact is written then.
     """
     goal = target if isinstance(target, Target) else find_target(target)
+    if profile and not goal.runs_here:
+        raise UserError(
+            f"profile: this machine cannot run what is compiled for '{goal.name}'; times are measured natively"
+        )
     dot = _dot_for(float_layers, goal)
     clock = _Clock()
     source = clock.run("reading the model", lambda: open_model(model, example_inputs, batch))
@@ -153,6 +161,9 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
             "verifying",
             lambda: verification.verify(source.reference(sign_zero), manifest, library, goal, samples, exact),
         )
+    times: tuple[KernelTime, ...] = ()
+    if profile:
+        times = clock.run("measuring its kernels", lambda: profiled(scheduled, layers, rows, manifest.inputs, goal))
     deployed = None
     if deploy is not None:
         folder = deploy
@@ -182,6 +193,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         float_layers=float_layers,
         reference_accuracy=checked.reference_accuracy,
         deployed=deployed,
+        kernel_times=times,
     )
     artifact.write_atomically(
         path.with_suffix(".report.json"), msgspec.json.format(msgspec.json.encode(report), indent=2)

@@ -96,7 +96,7 @@ def check(deployed: Deployed, manifest: Manifest, library: bytes, target: Target
     missing = emulation.prepare(target.machine)
     if missing is not None:
         return f"not checked: {missing}"
-    calls = [_random_inputs(manifest.inputs, seed) for seed in range(3)]
+    calls = [random_inputs(manifest.inputs, seed) for seed in range(3)]
     with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
         path = Path(folder) / "model.so"
         path.write_bytes(library)
@@ -110,7 +110,7 @@ def check(deployed: Deployed, manifest: Manifest, library: bytes, target: Target
     return f"the same bytes as the artifact's on {len(calls)} random inputs, executed {executed}"
 
 
-def _random_inputs(specs: Sequence[TensorSpec], seed: int) -> list[Array]:
+def random_inputs(specs: Sequence[TensorSpec], seed: int) -> list[Array]:
     """Return inputs of the model's shapes; integers are zeros, because they may be indices."""
     rng = np.random.default_rng(seed)
     return [
