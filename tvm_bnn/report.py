@@ -1,0 +1,87 @@
+"""``python -m tvm_bnn.report``: make one HTML page of a compilation's report and benchmark results."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from schedules.errors import UserError
+
+if TYPE_CHECKING:
+    from tvm_bnn.compilation_report import Report
+
+_PACKAGES = ("jinja2", "matplotlib")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Show what a compilation did, layer by layer, in one HTML file that needs nothing else: sizes, times, roofline."""
+
+    report: Annotated[Path, tyro.conf.Positional]
+    """What tvm_bnn.compile wrote beside the artifact: MODEL.report.json."""
+    records: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    """What tvm_bnn.bench --record wrote: the machine's limits (micro) and other networks (networks)."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """Page to write; by default beside the report, as .html."""
+    debug: bool = False
+    """Show the traceback of an error."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    options = tyro.cli(Options, args=arguments, prog="tvm_bnn.report")
+    try:
+        print(_write(options))
+    except UserError as error:
+        if options.debug:
+            raise
+        from tvm_bnn.console import complain
+
+        complain(str(error))
+        return 1
+    return 0
+
+
+def _write(options: Options) -> Path:
+    """Write the page and return its path."""
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(f"report: {' and '.join(missing)} not installed: pip install 'tvm-bnn[report]'")
+    from tvm_bnn.artifact import write_atomically
+    from tvm_bnn.benchmark.records import read
+    from tvm_bnn.html_report.page import page
+
+    report = read_report(options.report)
+    records = [record for path in options.records for record in read(path)]
+    output = options.output or options.report.with_suffix(".html")
+    write_atomically(output, page(report, records).encode())
+    return output
+
+
+def read_report(path: Path) -> Report:
+    """Return the report in a file.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, or is no report.
+    """
+    import msgspec
+
+    from tvm_bnn.compilation_report import Report
+
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Report)
+    except OSError as error:
+        raise UserError(f"report '{path}': cannot be read ({error.strerror})") from None
+    except msgspec.MsgspecError as error:
+        raise UserError(f"report '{path}' is no report of tvm_bnn.compile: {error}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
