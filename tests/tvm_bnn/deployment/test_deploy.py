@@ -3,6 +3,7 @@
 import ctypes
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from schedules import host
 from schedules.errors import UserError
 from schedules.target import find_target
 from tvm_bnn.artifact import read_artifact
+from tvm_bnn.compile import ZOO
 from tvm_bnn.compiler import compile_model
 from tvm_bnn.deployment.check import run_example
 from tvm_bnn.deployment.seal import sealed
@@ -130,3 +132,19 @@ def test_a_model_that_calls_the_runtime_is_refused_by_name(tmp_path):
     with pytest.raises(UserError, match=r"deploy: the model calls tvm.contrib.sort.topk of TVM's runtime"):
         compile_model(Sorts(), (torch.randn(1, 32),), **options)
     assert not (tmp_path / "sorts.so").exists()
+
+
+def test_a_32_bit_board_that_tvm_has_no_runtime_for(native, tmp_path):
+    sysroot = Path("/usr/arm-linux-gnueabihf")
+    if shutil.which("qemu-arm") is None or not (sysroot / "lib" / "libc.so.6").exists():
+        pytest.skip("Debian's qemu-user and libc6-armhf-cross are not installed")
+    target = '{"kind": "llvm", "mtriple": "armv7l-unknown-linux-gnueabihf", "mcpu": "cortex-a7", "mattr": ["+neon"]}'
+    options = {"output": tmp_path / "digits.so", "deploy": tmp_path / "deployed", "verify": False}
+    deployed = compile_model(ZOO / "digits.pt2", target=target, **options).report.deployed
+    assert deployed.checked.startswith("not checked: there is no emulated armv7l board")
+    images = digits_samples().arrays[0][:5]
+    command = ["qemu-arm", "-L", str(sysroot), str(tmp_path / "deployed" / "example")]
+    command += [str(tmp_path / "deployed" / deployed.model), "2"]
+    finished = subprocess.run(command, input=images.tobytes(), check=True, capture_output=True)
+    found = np.frombuffer(finished.stdout, np.float32).reshape(5, 10)
+    np.testing.assert_allclose(found, tvm_bnn.load(native.path)(images), rtol=1e-4, atol=1e-4)
