@@ -94,6 +94,19 @@ def loaded(native, path):
     return status, library.bnn_last_error().decode()
 
 
+def test_models_loaded_one_after_the_other_are_not_taken_for_each_other(native, wide):
+    """The dynamic loader knows a library by its name, and a closed file's number is given to the next."""
+    library = ctypes.CDLL(str(folder_of(native) / "lib" / "libbnn.so"))
+    library.bnn_name.restype = ctypes.c_char_p
+    handles = [ctypes.c_void_p() for _ in range(4)]
+    for handle, compiled in zip(handles, (native, wide, native, wide), strict=True):
+        path = folder_of(compiled) / compiled.report.deployed.model
+        assert library.bnn_load_version(str(path).encode(), 1, ctypes.byref(handle), 1) == 0
+    assert [library.bnn_name(handle) for handle in handles] == [b"digits", b"Wide", b"digits", b"Wide"]
+    for handle in handles:
+        library.bnn_free(handle)
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "line"),
     [

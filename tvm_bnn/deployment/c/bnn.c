@@ -18,6 +18,7 @@ typedef struct {
 
 struct bnn_model {
   void *library;
+  int file; /* the library's; open as long as it is loaded: its number is its name, by which the loader knows it */
   const bnn_description *plan;
   bnn_crew *crew;
   unsigned char *scratch;
@@ -107,13 +108,11 @@ static bnn_status warm_up(bnn_model *model) {
 }
 
 static bnn_status load_library(bnn_model *model, const char *path) {
-  int file = -1;
-  bnn_status status = bnn_open_checked(path, &file);
+  bnn_status status = bnn_open_checked(path, &model->file);
   if (status != BNN_OK) return status;
   char name[32];
-  snprintf(name, sizeof name, "/proc/self/fd/%d", file);
+  snprintf(name, sizeof name, "/proc/self/fd/%d", model->file);
   model->library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-  close(file);
   if (model->library == NULL) return bnn_fail(BNN_WRONG_MACHINE, "%s: %s", path, dlerror());
   model->plan = dlsym(model->library, BNN_DESCRIPTION);
   return model->plan == NULL ? bnn_fail(BNN_DAMAGED, "%s describes no model", path) : BNN_OK;
@@ -130,6 +129,7 @@ bnn_status bnn_load_version(const char *path, int threads, bnn_model **model, in
                     abi_version, BNN_ABI_VERSION);
   bnn_model *made = calloc(1, sizeof *made);
   if (made == NULL) return bnn_fail(BNN_NO_MEMORY, "%s: no memory", path);
+  made->file = -1;
   bnn_status status = load_library(made, path);
   if (status == BNN_OK) status = take_memory(made, path, threads);
   if (status == BNN_OK) {
@@ -149,6 +149,7 @@ void bnn_free(bnn_model *model) {
   free(model->arguments);
   free(model->given);
   if (model->library != NULL) dlclose(model->library);
+  if (model->file >= 0) close(model->file);
   free(model);
 }
 
