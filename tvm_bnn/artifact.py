@@ -65,6 +65,8 @@ class Manifest(msgspec.Struct, frozen=True):
         Of the model's parameters and buffers before.
     library_bytes, library_sha256
         Of the library part.
+    cpu_features
+        That its code may use, as ``/proc/cpuinfo`` names them.
     """
 
     format_version: int
@@ -82,6 +84,7 @@ class Manifest(msgspec.Struct, frozen=True):
     float_bytes: int
     library_bytes: int
     library_sha256: str
+    cpu_features: tuple[str, ...] = ()
 
 
 class _Version(msgspec.Struct):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -81,6 +82,8 @@ def _list_targets() -> int:
 
 
 def _compile(options: Options) -> int:
+    if importlib.util.find_spec("torch") is None:
+        raise UserError("compile: PyTorch is not installed: pip install 'tvm-bnn[torch]'")
     from tvm_bnn.compiler import compile_model
     from tvm_bnn.console import print_report
     from tvm_bnn.front_ends.factory import named_model

@@ -26,6 +26,7 @@ from tvm_bnn import artifact, backend, verification
 from tvm_bnn.benchmark.profiling import profiled
 from tvm_bnn.compilation_report import KernelTime, Report, Stage
 from tvm_bnn.console import stage
+from tvm_bnn.cpu_features import needed_features
 from tvm_bnn.deployment.check import deploy_checked
 from tvm_bnn.front_ends.opening import Given, open_model
 from tvm_bnn.layer_rows import layer_rows
@@ -154,6 +155,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         float_bytes=imported.float_bytes,
         library_bytes=len(library),
         library_sha256=artifact.sha256(library),
+        cpu_features=needed_features(goal),
     )
     checked = verification.NOT_ASKED
     if verify:

@@ -128,6 +128,12 @@ def test_an_instruction_set_that_this_cpu_lacks(digits, monkeypatch):
     assert f"needs {digits.report.isa}, which this CPU lacks" in complaint_of(tvm_bnn.load, digits.path)
 
 
+def test_an_instruction_that_this_cpu_lacks(digits, tmp_path):
+    """Two cores of one instruction set differ: dot products, half precision."""
+    path = rewritten(digits, tmp_path, cpu_features=("unobtainium",))
+    assert "needs unobtainium, which this CPU lacks" in complaint_of(tvm_bnn.load, path)
+
+
 @pytest.fixture(scope="module")
 def model(digits):
     return tvm_bnn.load(digits.path)

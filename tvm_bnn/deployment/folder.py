@@ -16,7 +16,6 @@ from schedules.link import Toolchain, compile_program, linker
 from schedules.target import Target
 from tvm_bnn.artifact import Manifest, write_atomically
 from tvm_bnn.deployment.description import description
-from tvm_bnn.deployment.features import needed_features
 from tvm_bnn.deployment.plan import Plan, lower_memory, plan_of
 from tvm_bnn.deployment.seal import sealed
 from tvm_bnn.deployment.sizes import Deployed
@@ -52,7 +51,7 @@ def deploy(module: tvm.IRModule, manifest: Manifest, target: Target, folder: Pat
         If the model calls into TVM's runtime, or something does not compile.
     """
     plan, library = model_library(module, manifest, target, toolchain)
-    needs = needed_features(target)
+    needs = manifest.cpu_features
     model = folder / f"{manifest.model}.bnn"
     write_atomically(model, sealed(library, target.machine, needs))
     _copy_sources(folder)

@@ -7,8 +7,8 @@ from tvm import relax
 
 from schedules.errors import UserError
 from schedules.target import find_target
+from tvm_bnn.cpu_features import needed_features
 from tvm_bnn.deployment.description import description
-from tvm_bnn.deployment.features import needed_features
 from tvm_bnn.deployment.plan import ALIGNMENT, lower_memory, plan_of
 
 
