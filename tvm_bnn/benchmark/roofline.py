@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tvm_bnn.benchmark.waterfall import Step
 from tvm_bnn.compilation_report import KernelTime, LayerRow
+
+if TYPE_CHECKING:  # which imports TVM
+    from tvm_bnn.benchmark.waterfall import Step
 
 BINARY, FLOAT = QUANTITIES = ("binary", "float32")
 #: Kernels that do a layer's products; what else a layer left behind (sums, packing) counts none.

@@ -13,6 +13,7 @@ from schedules.errors import UserError
 from tvm_bnn.benchmark.records import Record
 from tvm_bnn.compilation_report import LayerRow, Report
 from tvm_bnn.console import bytes_text, count_text, short_time_text
+from tvm_bnn.html_report.comparison import comparison
 from tvm_bnn.html_report.kernels import Network, networks, peaks
 from tvm_bnn.html_report.roofline_figure import points, roofline
 from tvm_bnn.html_report.waterfalls import latency_waterfall, size_waterfall
@@ -56,6 +57,7 @@ def page(report: Report, records: Sequence[Record]) -> str:
     if not report.layers:
         raise UserError(f"report of '{report.model}': it has no layers to show")
     measured = networks(report, records)
+    peers, compared = comparison(records)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -72,6 +74,8 @@ def page(report: Report, records: Sequence[Record]) -> str:
         size_figure=Markup(size_waterfall(report)),
         latency_figures=[(network, _summary(network), Markup(latency_waterfall(network))) for network in measured],
         roofline_figure=Markup(roofline(measured, peaks(records))) if points(measured) else None,
+        peers=peers,
+        compared=compared,
         has_peaks=bool(peaks(records).arithmetic),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 COLOURS = {"binary": "#0f766e", "float32": "#d97706", "int8": "#7c3aed", "": "#94a3b8"}
 MEANINGS = {"binary": "on bits", "float32": "float32", "int8": "int8", "": "no products"}
 INK, MUTED, LINE, TOTAL, GROWTH = "#0f172a", "#64748b", "#e2e8f0", "#334155", "#be123c"
-_SETTINGS = {
+_SETTINGS: Any = {
     # Letters as outlines: the page looks the same wherever it is opened.
     "svg.fonttype": "path",
     # Without it, two renderings of the same figure differ.

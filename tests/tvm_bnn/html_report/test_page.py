@@ -132,6 +132,16 @@ def test_the_layers_have_their_times(report):
     assert ["".join(row[-1].itertext()) for row in rows] == ["90 µs", "2 µs"]
 
 
+def test_others_are_compared_in_multiples(report):
+    measured = [
+        record(suite="layers", case="3x3", system=records.OURS, work=1e5),
+        record(suite="layers", case="3x3", system="peak binary: a loop", work=2e5),
+        record(suite="layers", case="3x3", system="PyTorch", samples=Samples((5000.0,), 1), work=1e5),
+    ]
+    (row,) = parsed(page(report, measured)).findall(".//section[@id='benchmarks']//tbody/tr")
+    assert ["".join(cell.itertext()) for cell in row] == ["3x3", "1 µs ± 0", "50%", "5 µs 5x"]
+
+
 def test_what_was_not_measured_says_so(report):
     text = page(msgspec.structs.replace(report, kernel_times=()), [])
     assert "compile with <code>--profile</code>" in text
