@@ -72,7 +72,9 @@ def page(report: Report, records: Sequence[Record]) -> str:
         float_groups=_float_groups(report),
         times=_layer_times(report),
         size_figure=Markup(size_waterfall(report)),
-        latency_figures=[(network, _summary(network), Markup(latency_waterfall(network))) for network in measured],
+        latency_figures=[
+            (network, _summary(network, report), Markup(latency_waterfall(network))) for network in measured
+        ],
         roofline_figure=Markup(roofline(measured, peaks(records))) if points(measured) else None,
         peers=peers,
         compared=compared,
@@ -128,7 +130,10 @@ def _layer_times(report: Report) -> dict[str, float]:
     return times
 
 
-def _summary(network: Network) -> str:
+def _summary(network: Network, report: Report) -> str:
     total = sum(kernel.median_ns for kernel in network.kernels)
     on_bits = sum(kernel.median_ns for kernel in network.kernels if kernel.bound == "binary")
-    return f"{len(network.kernels)} kernels, {short_time_text(total)} in all, {on_bits / total:.0%} of it on bits"
+    text = f"{len(network.kernels)} kernels, {short_time_text(total)} in all, {on_bits / total:.0%} of it on bits"
+    if network.name != report.model or report.latency is None:
+        return text
+    return f"{text}; a whole call that nobody watches takes {short_time_text(report.latency.compiled.median_ns)}"
