@@ -73,9 +73,10 @@ static bnn_status copy_unnamed(const char *path, const unsigned char *data, size
     if (count <= 0) break;
     done += (size_t)count;
   }
-  if (done == bytes) return *library = file, BNN_OK;
+  if (file >= 0 && done == bytes) return *library = file, BNN_OK;
+  bnn_status status = bnn_fail(BNN_NO_MEMORY, "%s: its %zu bytes cannot be copied: %s", path, bytes, strerror(errno));
   if (file >= 0) close(file);
-  return bnn_fail(BNN_NO_MEMORY, "%s: no memory for its %zu bytes", path, bytes);
+  return status;
 }
 
 bnn_status bnn_open_checked(const char *path, int *library) {
