@@ -29,6 +29,7 @@ NOT_RUN = {
 HEAVY = (
     r"python -m tvm_bnn\.bench ",
     r"python -m tvm_bnn\.report .*results\.jsonl",
+    r"python -m experiments\.families --only ",
     r"python -m tvm_bnn\.compile path/to/net\.py:MyNet",
 )
 OPTIONAL_PROGRAMS = ("cc", "cmake")
@@ -144,6 +145,17 @@ def test_what_is_not_run_says_why():
     commands = [command for path in PAGES for command, _ in read_page(path.read_text()).commands]
     for pattern in (*NOT_RUN, *HEAVY):
         assert any(re.match(pattern, command) for command in commands), f"nothing matches {pattern} any more"
+
+
+def test_no_command_hides_in_another_kind_of_block():
+    for path in PAGES:
+        text = path.read_text()
+        assert not re.search(r"^```(bash|sh|shell|text)?\n\$ ", text, re.M), (
+            f"{path.name}: commands belong in console blocks"
+        )
+        assert not re.search(r"^ {4,}(\$|python|pip|make) ", text, re.M), (
+            f"{path.name}: commands belong in console blocks"
+        )
 
 
 def test_blocks_are_found_as_they_are_meant():
