@@ -80,7 +80,7 @@ BNN_API int bnn_abi_version(void);
 /* The line about the last call that failed in this thread; "" before the first. Valid until the next that fails. */
 BNN_API const char *bnn_last_error(void);
 
-/* Load a model and run it once on zeros, which takes all the memory that later calls need.
+/* Load a model and run it on zeros, twice as a rule, which takes all the memory that later calls need.
  *   path     file that `tvm_bnn.compile --deploy` wrote; all of it is hashed before any of it is executed
  *   threads  that large layers are shared out to, 1 to 256
  *   model    receives the model, or NULL
