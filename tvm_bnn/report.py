@@ -1,4 +1,7 @@
-"""``python -m tvm_bnn.report``: make one HTML page of a compilation's report and benchmark results."""
+"""``python -m tvm_bnn.report``: make one HTML page of a compilation's report and benchmark results.
+
+What a report consists of can be imported from here as well.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,15 @@ import dataclasses
 import importlib.util
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import msgspec
 import tyro
 
 from schedules.errors import UserError
+from tvm_bnn.compilation_report import KernelTime, Latency, LayerRow, Report, Stage
 
-if TYPE_CHECKING:
-    from tvm_bnn.compilation_report import Report
-
+__all__ = ["KernelTime", "Latency", "LayerRow", "Options", "Report", "Stage", "main", "read_report"]
 _PACKAGES = ("jinja2", "matplotlib")
 
 
@@ -71,10 +74,6 @@ def read_report(path: Path) -> Report:
     UserError
         If it cannot be read, or is no report.
     """
-    import msgspec
-
-    from tvm_bnn.compilation_report import Report
-
     try:
         return msgspec.json.decode(path.read_bytes(), type=Report)
     except OSError as error:
