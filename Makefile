@@ -1,12 +1,13 @@
 # make demo   compile the embedded network for this machine and for a 64-bit ARM board, verify both, show the reports
 # make test   lint, types and tests
+# make docs   the pages of docs/ as a site, in site/
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= build
 
-.PHONY: demo test lint emulator clean
+.PHONY: demo test lint docs emulator clean
 
 demo: $(VENV)/run emulator
 	$(BIN)/python -m tvm_bnn.compile --target native -o $(OUT)/digits.native.so
@@ -19,6 +20,9 @@ lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/dev
+	$(BIN)/python -m mkdocs build --strict
 
 # The emulator executes what is compiled for ARM; without it everything works but that.
 emulator:
@@ -37,4 +41,4 @@ $(VENV)/dev: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@ $(VENV)/run
 
 clean:
-	rm -rf $(VENV) $(OUT)
+	rm -rf $(VENV) $(OUT) site

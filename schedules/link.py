@@ -56,9 +56,15 @@ def linker(triple: str, toolchain: Toolchain = "zig") -> Callable[..., None]:
 
 
 def compile_program(
-    sources: Sequence[Path], output: Path, triple: str, include: Sequence[Path], libraries: Sequence[Path]
+    sources: Sequence[Path],
+    output: Path,
+    triple: str,
+    include: Sequence[Path],
+    libraries: Sequence[Path],
+    toolchain: Toolchain = "zig",
+    system_libraries: Sequence[str] = (),
 ) -> None:
-    """Compile a C11 program with Zig; at run time it looks for its libraries beside itself.
+    """Compile a C11 program; at run time it looks for its libraries beside itself.
 
     Parameters
     ----------
@@ -70,16 +76,21 @@ def compile_program(
         Folders with headers.
     libraries
         Shared libraries to link against.
+    toolchain
+        As for :func:`linker`.
+    system_libraries
+        Options that name more of them, of the target's own system: ``-lpthread``.
 
     Raises
     ------
     UserError
         If it does not compile.
     """
-    command = [*_driver(triple, "zig"), "-std=gnu11", "-O2", "-s", "-Wall", "-Wextra", "-Werror"]
+    command = [*_driver(triple, toolchain), "-std=gnu11", "-O2", "-s", "-Wall", "-Wextra", "-Werror"]
     # TVM's runtime registers itself when it is loaded; no symbol of it is ever named, so it would count as not needed.
     options = [*(f"-I{folder}" for folder in include), "-Wl,-rpath,$ORIGIN", "-Wl,--no-as-needed"]
-    _run([*command, *options, *map(str, sources), *map(str, libraries), "-o", str(output)], str(output))
+    inputs = [*map(str, sources), *map(str, libraries), *system_libraries]
+    _run([*command, *options, *inputs, "-o", str(output)], str(output))
 
 
 def _driver(triple: str, toolchain: Toolchain) -> list[str]:

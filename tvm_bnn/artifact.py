@@ -2,6 +2,8 @@
 
 The file starts with the library, as the linker wrote it, and ends with a zip archive that holds ``manifest.json``. The
 dynamic loader ignores what follows a library, and zip readers ignore what precedes an archive, so each finds its part.
+The archive's comment, the file's last bytes, is the hash of all that precedes it: no file is taken for an artifact
+unless all of it is as it was written.
 """
 
 from __future__ import annotations
@@ -11,15 +13,19 @@ import io
 import os
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
 from schedules.errors import UserError
 
-#: Raised when a reader of the old format could misread the new one.
-FORMAT_VERSION = 1
+#: Raised when a reader of the old format could misread the new one. 2 added the hash of the whole file.
+FORMAT_VERSION = 2
 _MANIFEST = "manifest.json"
+_SEAL = b"sha256:"
+_DIGITS = 64
 
 
 class TensorSpec(msgspec.Struct, frozen=True):
@@ -59,6 +65,8 @@ class Manifest(msgspec.Struct, frozen=True):
         Of the model's parameters and buffers before.
     library_bytes, library_sha256
         Of the library part.
+    cpu_features
+        That its code may use, as ``/proc/cpuinfo`` names them.
     """
 
     format_version: int
@@ -76,6 +84,7 @@ class Manifest(msgspec.Struct, frozen=True):
     float_bytes: int
     library_bytes: int
     library_sha256: str
+    cpu_features: tuple[str, ...] = ()
 
 
 class _Version(msgspec.Struct):
@@ -109,7 +118,9 @@ def write_artifact(path: Path, library: bytes, manifest: Manifest) -> int:
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
         # A fixed date: the same model compiled twice gives the same bytes.
         zipped.writestr(zipfile.ZipInfo(_MANIFEST), msgspec.json.encode(manifest), zipfile.ZIP_DEFLATED)
-    data = library + archive.getvalue()
+        zipped.comment = _SEAL + bytes(_DIGITS)
+    content = library + archive.getvalue()[:-_DIGITS]
+    data = content + sha256(content).encode()
     write_atomically(path, data)
     return len(data)
 
@@ -120,20 +131,12 @@ def read_artifact(path: Path) -> tuple[Manifest, bytes]:
     Raises
     ------
     UserError
-        If the file is missing, is no artifact, was cut short or damaged, or comes from a newer version.
+        If the file is missing, is no artifact, was cut short or damaged, or comes from another version.
     """
     if not path.is_file():
         raise UserError(f"artifact '{path}': no such file")
     data = path.read_bytes()
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as zipped:
-            text = zipped.read(_MANIFEST)
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError, RuntimeError):
-        raise UserError(
-            f"artifact '{path}' has no manifest at its end: it is cut short, or was not made by tvm_bnn: compile"
-            " it again"
-        ) from None
-    manifest = _decode(path, text)
+    manifest = _decode(path, _manifest_text(path, data))
     library = data[: manifest.library_bytes]
     if sha256(library) != manifest.library_sha256:
         raise UserError(
@@ -142,14 +145,39 @@ def read_artifact(path: Path) -> tuple[Manifest, bytes]:
     return manifest, library
 
 
+def _manifest_text(path: Path, data: bytes) -> bytes:
+    """Return the manifest of a file that is an artifact and as it was written."""
+    sealed = data[-_DIGITS - len(_SEAL) : -_DIGITS] == _SEAL
+    if sealed and sha256(data[:-_DIGITS]).encode() != data[-_DIGITS:]:
+        raise UserError(f"artifact '{path}' is damaged: it does not match the hash at its end; compile it again")
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as zipped:
+            text = zipped.read(_MANIFEST)
+    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError, RuntimeError, zlib.error):
+        raise UserError(
+            f"artifact '{path}' has no manifest at its end: it is cut short, or was not made by tvm_bnn: compile"
+            " it again"
+        ) from None
+    if not sealed:
+        _refuse_unsealed(path, text)
+    return text
+
+
+def _refuse_unsealed(path: Path, text: bytes) -> NoReturn:
+    """Raise for a file without a hash at its end: of another format, or damaged there."""
+    _decode(path, text)
+    raise UserError(f"artifact '{path}' is damaged: it has no hash at its end; compile it again")
+
+
 def _decode(path: Path, text: bytes) -> Manifest:
     try:
         version = msgspec.json.decode(text, type=_Version).format_version
-        if version <= FORMAT_VERSION:
+        if version == FORMAT_VERSION:
             return msgspec.json.decode(text, type=Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UserError(f"artifact '{path}' has a damaged manifest ({error}); compile it again") from None
+    advice = "upgrade tvm_bnn, or compile" if version > FORMAT_VERSION else "compile"
     raise UserError(
-        f"artifact '{path}' has format {version}, this tvm_bnn reads up to {FORMAT_VERSION}: upgrade tvm_bnn, or"
-        " compile the model again with this one"
+        f"artifact '{path}' has format {version}, this tvm_bnn reads {FORMAT_VERSION}: {advice} the model again with"
+        " this one"
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import tvm
 from tvm import relax
 
@@ -64,12 +67,26 @@ def constant_bytes(module: tvm.IRModule, layers: Sequence[Layer]) -> dict[str, i
     return sizes
 
 
+def touched_bytes(module: tvm.IRModule) -> list[int]:
+    """Return the bytes of the operands and results of each kernel call, in order."""
+    calls = [binding.value for binding in bindings(module[MAIN]) if op_name(binding.value) == "relax.call_tir"]
+    return [sum(map(_tensor_bytes, (*call.args[1].fields, *_tensors(call.ty)))) for call in calls]
+
+
+def _tensors(result: Any) -> list[Any]:
+    return [result] if isinstance(result, relax.TensorType) else list(result.fields)
+
+
+def _tensor_bytes(value: Any) -> int:
+    tensor = value if isinstance(value, relax.TensorType) else value.ty
+    return math.prod(shape_of(tensor)) * np.dtype(str(tensor.dtype)).itemsize
+
+
 def output_specs(module: tvm.IRModule) -> tuple[TensorSpec, ...]:
     """Return the outputs of ``main``, named by their position."""
-    result = module[MAIN].ret_ty
-    tensors = [result] if isinstance(result, relax.TensorType) else list(result.fields)
     return tuple(
-        TensorSpec(f"output{index}", shape_of(tensor), str(tensor.dtype)) for index, tensor in enumerate(tensors)
+        TensorSpec(f"output{index}", shape_of(tensor), str(tensor.dtype))
+        for index, tensor in enumerate(_tensors(module[MAIN].ret_ty))
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -86,6 +87,8 @@ def _bench(options: Options) -> int:
         toolchain=options.linker,
     )
     suites = SUITES if options.suite == "all" else (options.suite,)
+    if "networks" in suites and importlib.util.find_spec("torch") is None:
+        raise UserError("bench networks: PyTorch is not installed: pip install 'tvm-bnn[bench]'")
     records = [record for suite in suites for record in _run(suite, plan, options)]
     if not records:
         raise UserError(f"--only {options.only}: no case of {options.suite} has that in its name")

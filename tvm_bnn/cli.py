@@ -8,6 +8,7 @@ import sys
 COMMANDS = {
     "compile": "compile a trained binarized PyTorch or ONNX model and report on it",
     "bench": "measure this machine, single layers and whole networks, beside what others reach",
+    "report": "make one HTML page of a compilation's report and benchmark results",
 }
 
 

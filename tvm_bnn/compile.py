@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -50,6 +51,10 @@ class Options:
     """How to print the report."""
     dump_ir: Path | None = None
     """Folder that receives the module after every pass."""
+    deploy: Path | None = None
+    """Folder that receives what a program without Python needs: the model, a runtime in C, bnn.h, an example."""
+    profile: bool = False
+    """Time each kernel call as well, for the waterfall and the roofline of tvm_bnn.report."""
     debug: bool = False
     """Show the traceback of an error."""
 
@@ -77,6 +82,8 @@ def _list_targets() -> int:
 
 
 def _compile(options: Options) -> int:
+    if importlib.util.find_spec("torch") is None:
+        raise UserError("compile: PyTorch is not installed: pip install 'tvm-bnn[torch]'")
     from tvm_bnn.compiler import compile_model
     from tvm_bnn.console import print_report
     from tvm_bnn.front_ends.factory import named_model
@@ -92,6 +99,8 @@ def _compile(options: Options) -> int:
         verify=options.verify,
         toolchain=options.linker,
         dump_ir=options.dump_ir,
+        deploy=options.deploy,
+        profile=options.profile,
     )
     if options.format == "json":
         import msgspec

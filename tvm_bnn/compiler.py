@@ -23,9 +23,13 @@ from schedules.errors import UserError
 from schedules.link import Toolchain
 from schedules.target import Target, find_target
 from tvm_bnn import artifact, backend, verification
+from tvm_bnn.benchmark.profiling import profiled
+from tvm_bnn.compilation_report import KernelTime, Report, Stage
 from tvm_bnn.console import stage
+from tvm_bnn.cpu_features import needed_features
+from tvm_bnn.deployment.check import deploy_checked
 from tvm_bnn.front_ends.opening import Given, open_model
-from tvm_bnn.report import Report, Stage, layer_rows
+from tvm_bnn.layer_rows import layer_rows
 from tvm_bnn.verification import Samples
 
 #: The message about a model without binary layers goes through so many of them.
@@ -69,6 +73,8 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     verify: bool = True,
     toolchain: Toolchain = "zig",
     dump_ir: Path | None = None,
+    deploy: Path | None = None,
+    profile: bool = False,
 ) -> Compiled:
     """Compile a trained binarized model.
 
@@ -100,6 +106,10 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         Which linker makes the library: Zig's from PyPI, or the system's cross compiler.
     dump_ir
         A folder that receives the module after every pass.
+    deploy
+        A folder that receives what a program without Python needs: model, runtime, header, example.
+    profile
+        Time each kernel call of the model on random inputs; this machine must be able to run it.
 
     Raises
     ------
@@ -108,6 +118,10 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         reference. No artifact is written then.
     """
     goal = target if isinstance(target, Target) else find_target(target)
+    if profile and not goal.runs_here:
+        raise UserError(
+            f"profile: this machine cannot run what is compiled for '{goal.name}'; times are measured natively"
+        )
     dot = _dot_for(float_layers, goal)
     clock = _Clock()
     source = clock.run("reading the model", lambda: open_model(model, example_inputs, batch))
@@ -142,6 +156,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         float_bytes=imported.float_bytes,
         library_bytes=len(library),
         library_sha256=artifact.sha256(library),
+        cpu_features=needed_features(goal),
     )
     checked = verification.NOT_ASKED
     if verify:
@@ -149,6 +164,13 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
             "verifying",
             lambda: verification.verify(source.reference(sign_zero), manifest, library, goal, samples, exact),
         )
+    times: tuple[KernelTime, ...] = ()
+    if profile:
+        times = clock.run("measuring its kernels", lambda: profiled(scheduled, layers, rows, manifest.inputs, goal))
+    deployed = None
+    if deploy is not None:
+        folder = deploy
+        deployed = clock.run("deploying", lambda: deploy_checked(scheduled, manifest, library, goal, folder, toolchain))
     path = Path(output) if output is not None else Path(f"{source.name}.{goal.name}.so")
     size = artifact.write_artifact(path, library, manifest)
     report = Report(
@@ -173,6 +195,8 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         notes=(*imported.notes, *_narrowing_notes(dot, goal)),
         float_layers=float_layers,
         reference_accuracy=checked.reference_accuracy,
+        deployed=deployed,
+        kernel_times=times,
     )
     artifact.write_atomically(
         path.with_suffix(".report.json"), msgspec.json.format(msgspec.json.encode(report), indent=2)

@@ -14,8 +14,8 @@ from rich.table import Table
 if TYPE_CHECKING:  # what reports are made of imports TVM; printing them does not need to
     from rpc.measurement import Samples
     from schedules.target import Target
+    from tvm_bnn.compilation_report import LayerRow, Report
     from tvm_bnn.parity import Parity
-    from tvm_bnn.report import LayerRow, Report
 
 _WIDTH_WHEN_PIPED = 220
 _KILO = 1000
@@ -118,7 +118,7 @@ def print_report(report: Report) -> None:
     totals.add_column(no_wrap=True)
     totals.add_column(overflow="fold")
     notes = [("note", escape(note)) for note in report.notes]
-    for row in (*_size_rows(report), *notes, *_parity_rows(report), *_latency_rows(report)):
+    for row in (*_size_rows(report), *notes, *_parity_rows(report), *_latency_rows(report), *_deployed_rows(report)):
         totals.add_row(*row)
     console.print(totals)
 
@@ -232,5 +232,19 @@ def _latency_rows(report: Report) -> list[tuple[str, str]]:
             "latency",
             f"{time_text(latency.compiled)} against {latency.framework} float {time_text(latency.reference)}: "
             f"{latency.speedup:.3g}x; batch {latency.batch}, {latency.threads} thread, {latency.cpu}",
+        )
+    ]
+
+
+def _deployed_rows(report: Report) -> list[tuple[str, str]]:
+    deployed = report.deployed
+    if deployed is None:
+        return []
+    return [
+        (
+            "deployed",
+            f"{bytes_text(deployed.model_bytes)} {deployed.model} + {bytes_text(deployed.runtime_bytes)} libbnn.so = "
+            f"{bytes_text(deployed.total_bytes)} in {escape(deployed.folder)}, {bytes_text(deployed.memory_bytes)} of "
+            f"memory for tensors; {deployed.checked}",
         )
     ]

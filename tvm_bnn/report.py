@@ -1,210 +1,86 @@
-"""What a compilation found, chose and measured; stored as JSON beside the artifact."""
+"""``python -m tvm_bnn.report``: make one HTML page of a compilation's report and benchmark results.
+
+What a report consists of can be imported from here as well.
+"""
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Sequence
+import dataclasses
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Annotated
 
 import msgspec
+import tyro
 
-from relay_passes.distribute_sums import TERM
-from relay_passes.layers import Layer
-from relay_passes.split_transposed_conv2d import PHASE
-from rpc.measurement import Samples
-from schedules.kernel import BF16_CONV2D, BF16_DENSE, INT8_CONV2D, INT8_DENSE
-from tvm_bnn.artifact import KernelUse
-from tvm_bnn.parity import Parity
+from schedules.errors import UserError
+from tvm_bnn.compilation_report import KernelTime, Latency, LayerRow, Report, Stage
 
-FLOAT_BYTES = 4
+__all__ = ["KernelTime", "Latency", "LayerRow", "Options", "Report", "Stage", "main", "read_report"]
+_PACKAGES = ("jinja2", "matplotlib")
 
 
-class LayerRow(msgspec.Struct, frozen=True):
-    """One convolution or linear layer.
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Show what a compilation did, layer by layer, in one HTML file that needs nothing else: sizes, times, roofline."""
 
-    Parameters
-    ----------
-    name, kind, weight_shape
-        As in the model's file; output channels first, channels last.
-    bit_planes
-        How many sign tensors its input and its weight (or second operand) are the sums of, as it runs; zeros if it
-        runs in float.
-    binary
-        Whether it runs on bits and both operands are signs, up to scale and offset.
-    stores_bits
-        Whether it runs in float, but its weights are stored as bits.
-    reason
-        Why it stayed float; empty if it runs on bits.
-    kernel
-        Kernel, instruction set and register tile.
-    macs
-        Multiply-accumulates of one call.
-    bytes_before, bytes_after
-        Its float32 weights; and all constants of its kernel, which next to the weights are border corrections, scales
-        and thresholds.
-    precision
-        What its products are of: ``bits``, ``int8``, ``bf16`` or ``fp32``.
-    """
-
-    name: str
-    kind: str
-    weight_shape: tuple[int, ...]
-    bit_planes: tuple[int, int]
-    binary: bool
-    stores_bits: bool
-    reason: str
-    kernel: str
-    macs: int
-    bytes_before: int
-    bytes_after: int
-    precision: str = "fp32"
-
-    @property
-    def runs_on_bits(self) -> bool:
-        """Whether its products are popcounts."""
-        return self.bit_planes != (0, 0)
+    report: Annotated[Path, tyro.conf.Positional]
+    """What tvm_bnn.compile wrote beside the artifact: MODEL.report.json."""
+    records: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    """What tvm_bnn.bench --record wrote: the machine's limits (micro) and other networks (networks)."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """Page to write; by default beside the report, as .html."""
+    debug: bool = False
+    """Show the traceback of an error."""
 
 
-class Stage(msgspec.Struct, frozen=True):
-    """How long a step of the compilation took."""
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    options = tyro.cli(Options, args=arguments, prog="tvm_bnn.report")
+    try:
+        print(_write(options))
+    except UserError as error:
+        if options.debug:
+            raise
+        from tvm_bnn.console import complain
 
-    name: str
-    seconds: float
-
-
-class Latency(msgspec.Struct, frozen=True):
-    """One call on this machine, compiled and in float in ``framework``, one thread each, measured in turns."""
-
-    cpu: str
-    threads: int
-    batch: int
-    compiled: Samples
-    framework: str
-    reference: Samples
-
-    @property
-    def speedup(self) -> float:
-        """The reference's median time over the compiled model's."""
-        return self.reference.median_ns / self.compiled.median_ns
+        complain(str(error))
+        return 1
+    return 0
 
 
-class Report(msgspec.Struct, frozen=True):
-    """Everything worth knowing about one compilation.
+def _write(options: Options) -> Path:
+    """Write the page and return its path."""
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(f"report: {' and '.join(missing)} not installed: pip install 'tvm-bnn[report]'")
+    from tvm_bnn.artifact import write_atomically
+    from tvm_bnn.benchmark.records import read
+    from tvm_bnn.html_report.page import page
 
-    ``parity`` and ``latency`` are None if they were not taken; ``not_verified`` and ``not_measured`` say why.
-    ``notes`` say what was done to the model before anything else. ``float_layers`` is the precision that was asked for,
-    a row's ``precision`` the one that the layer runs in.
-    """
-
-    model: str
-    artifact: str
-    target: str
-    isa: str
-    machine: str
-    layers: tuple[LayerRow, ...]
-    kernels: tuple[KernelUse, ...]
-    sign_zero: str
-    float_bytes: int
-    library_bytes: int
-    artifact_bytes: int
-    parity: Parity | None
-    not_verified: str
-    accuracy: float | None
-    latency: Latency | None
-    not_measured: str
-    stages: tuple[Stage, ...]
-    versions: dict[str, str]
-    notes: tuple[str, ...] = ()
-    float_layers: str = "fp32"
-    reference_accuracy: float | None = None
-
-    @property
-    def binary_macs(self) -> int:
-        """Multiply-accumulates that run on bits."""
-        return sum(layer.macs for layer in self.layers if layer.runs_on_bits)
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of all layers."""
-        return sum(layer.macs for layer in self.layers)
+    report = read_report(options.report)
+    records = [record for path in options.records for record in read(path)]
+    output = options.output or options.report.with_suffix(".html")
+    write_atomically(output, page(report, records).encode())
+    return output
 
 
-def layer_rows(
-    layers: Sequence[Layer], kernels: Sequence[KernelUse], constant_bytes: dict[str, int]
-) -> tuple[LayerRow, ...]:
-    """Join what the analysis said of each layer with the kernel that it became.
-
-    Parameters
-    ----------
-    layers
-        Of the simplified float graph.
-    kernels
-        Of the scheduled module.
-    constant_bytes
-        Of each kernel call's constants, by the layer's name.
+def read_report(path: Path) -> Report:
+    """Return the report in a file.
 
     Raises
     ------
-    RuntimeError
-        If a layer that the analysis calls binary did not get a binary kernel: its row would be a wrong measurement.
+    UserError
+        If it cannot be read, or is no report.
     """
-    choices = {use.layer: use.choice for use in kernels}
-    rows = tuple(
-        LayerRow(
-            name=layer.name,
-            kind=layer.kind,
-            weight_shape=layer.weight_shape,
-            bit_planes=layer.bit_planes,
-            binary=layer.is_binary,
-            stores_bits=layer.stores_bits,
-            reason=layer.float_reason or "",
-            kernel=choices.get(layer.name, ""),
-            precision="bits" if layer.bit_planes != (0, 0) else precision_of(choices.get(layer.name, "")),
-            macs=layer.macs,
-            bytes_before=math.prod(layer.weight_shape) * FLOAT_BYTES if layer.weight_shape else 0,
-            bytes_after=constant_bytes.get(layer.name, 0),
-        )
-        for layer in layers
-    )
-    for row in rows:
-        if row.runs_on_bits and not row.kernel.startswith("b"):
-            raise RuntimeError(
-                f"layer '{row.name}' counts as running on bits, but runs in {row.kernel or 'no kernel of its own'}"
-            )
-    return tuple(_merged(list(phases)) for _, phases in itertools.groupby(rows, lambda row: _whole(row.name)))
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Report)
+    except OSError as error:
+        raise UserError(f"report '{path}': cannot be read ({error.strerror})") from None
+    except msgspec.MsgspecError as error:
+        raise UserError(f"report '{path}' is no report of tvm_bnn.compile: {error}") from None
 
 
-def precision_of(choice: str) -> str:
-    """Return what the float layer of a kernel computes in."""
-    name = choice.split("/", maxsplit=1)[0]
-    if name in {INT8_CONV2D.name, INT8_DENSE.name}:
-        return "int8"
-    return "bf16" if name in {BF16_CONV2D.name, BF16_DENSE.name} else "fp32"
-
-
-def _whole(name: str) -> str:
-    """Return the name of the layer in the model that a part belongs to."""
-    return name.split(PHASE, maxsplit=1)[0].split(TERM, maxsplit=1)[0]
-
-
-def _merged(phases: list[LayerRow]) -> LayerRow:
-    """Put the parts of a transposed or 3-D convolution, or of a layer of a sum, back into the one layer they are."""
-    first = phases[0]
-    if len(phases) == 1:
-        return first
-    if TERM in first.name:
-        return msgspec.structs.replace(
-            first,
-            name=_whole(first.name),
-            bit_planes=(sum(term.bit_planes[0] for term in phases), first.bit_planes[1]),
-            binary=False,
-            bytes_after=sum(term.bytes_after for term in phases),
-        )
-    return msgspec.structs.replace(
-        first,
-        name=_whole(first.name),
-        kind=f"conv2d x {len(phases)}",
-        macs=sum(phase.macs for phase in phases),
-        bytes_before=sum(phase.bytes_before for phase in phases),
-        bytes_after=sum(phase.bytes_after for phase in phases),
-    )
+if __name__ == "__main__":
+    sys.exit(main())

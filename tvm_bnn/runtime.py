@@ -182,6 +182,11 @@ def load(path: str | os.PathLike[str], threads: int | None = None) -> Model:
         )
     if isa_named(manifest.isa) not in host.isas():
         raise UserError(f"artifact '{path}' needs {manifest.isa}, which this CPU lacks: compile with --target native")
+    lacking = [name for name in manifest.cpu_features if name not in host.flags()]
+    if lacking:
+        raise UserError(
+            f"artifact '{path}' needs {', '.join(lacking)}, which this CPU lacks: compile with --target native"
+        )
     # A copy under a fresh name: the loader would answer a known name with the library it already has.
     with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
         copy = Path(folder) / "model.so"

@@ -18,9 +18,9 @@ from schedules import host
 from schedules.errors import UserError
 from schedules.target import Target
 from tvm_bnn.artifact import Manifest, TensorSpec
+from tvm_bnn.compilation_report import Latency
 from tvm_bnn.front_ends.source import Reference
 from tvm_bnn.parity import MOST_RELATIVE_ERROR, Parity, compare
-from tvm_bnn.report import Latency
 from tvm_bnn.runtime import Model
 
 Array = npt.NDArray[Any]

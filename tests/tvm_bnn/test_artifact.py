@@ -81,7 +81,7 @@ def test_a_flipped_bit_in_the_library(digits, tmp_path):
 def test_a_manifest_that_is_no_manifest(tmp_path):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as zipped:
-        zipped.writestr("manifest.json", '{"format_version": 1}')
+        zipped.writestr("manifest.json", '{"format_version": 2}')
     path = tmp_path / "strange.so"
     path.write_bytes(b"library" + archive.getvalue())
     assert "damaged manifest" in complaint_of(tvm_bnn.load, path)
@@ -89,9 +89,31 @@ def test_a_manifest_that_is_no_manifest(tmp_path):
 
 def test_a_newer_format(digits, tmp_path):
     path = rewritten(digits, tmp_path, format_version=FORMAT_VERSION + 1)
-    assert f"has format {FORMAT_VERSION + 1}, this tvm_bnn reads up to {FORMAT_VERSION}" in complaint_of(
+    assert f"has format {FORMAT_VERSION + 1}, this tvm_bnn reads {FORMAT_VERSION}: upgrade" in complaint_of(
         tvm_bnn.load, path
     )
+
+
+def test_an_older_format(digits, tmp_path):
+    path = rewritten(digits, tmp_path, format_version=1)
+    assert "has format 1, this tvm_bnn reads 2: compile the model again" in complaint_of(tvm_bnn.load, path)
+
+
+def test_a_manifest_changed_with_its_checksum(digits, tmp_path):
+    """A zip's CRC can be made to fit by anyone who edits it; the hash covers the manifest as well."""
+    manifest, library = read_artifact(digits.path)
+    data = digits.path.read_bytes()
+    path = tmp_path / "edited.so"
+    write_artifact(path, library, msgspec.structs.replace(manifest, model="another"))
+    path.write_bytes(path.read_bytes()[:-64] + data[-64:])
+    assert "does not match the hash at its end" in complaint_of(tvm_bnn.load, path)
+
+
+def test_an_artifact_without_its_hash(digits, tmp_path):
+    data = digits.path.read_bytes()
+    path = tmp_path / "unsealed.so"
+    path.write_bytes(data[:-64] + b"x" * 7 + data[-57:])
+    assert "is damaged" in complaint_of(tvm_bnn.load, path)
 
 
 def test_another_architecture(digits, tmp_path):
@@ -104,6 +126,12 @@ def test_an_instruction_set_that_this_cpu_lacks(digits, monkeypatch):
         pytest.skip("compiled for any CPU")
     monkeypatch.setattr(host, "flags", frozenset)
     assert f"needs {digits.report.isa}, which this CPU lacks" in complaint_of(tvm_bnn.load, digits.path)
+
+
+def test_an_instruction_that_this_cpu_lacks(digits, tmp_path):
+    """Two cores of one instruction set differ: dot products, half precision."""
+    path = rewritten(digits, tmp_path, cpu_features=("unobtainium",))
+    assert "needs unobtainium, which this CPU lacks" in complaint_of(tvm_bnn.load, path)
 
 
 @pytest.fixture(scope="module")

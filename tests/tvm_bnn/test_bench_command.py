@@ -22,6 +22,12 @@ def test_help_needs_neither_tvm_nor_torch():
     assert "--record" in finished.stdout
 
 
+def test_a_missing_pytorch_is_named_with_its_extra(monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "torch" else name)
+    assert bench.main(["networks"]) == 1
+    assert capsys.readouterr().err == "error: bench networks: PyTorch is not installed: pip install 'tvm-bnn[bench]'\n"
+
+
 def test_limits_are_printed_and_recorded(tmp_path, capsys):
     path = tmp_path / "results.jsonl"
     assert bench.main(["micro", "--only", "binary", "--repeats", "2", "--record", str(path)]) == 0

@@ -67,6 +67,12 @@ def test_errors_are_one_line_on_stderr_and_exit_1(tmp_path, monkeypatch, capsys,
     assert not list(tmp_path.iterdir())
 
 
+def test_a_missing_pytorch_is_named_with_its_extra(monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "torch" else name)
+    assert compile.main([]) == 1
+    assert capsys.readouterr().err == "error: compile: PyTorch is not installed: pip install 'tvm-bnn[torch]'\n"
+
+
 def test_a_wrong_command_line_exits_2(tmp_path):
     finished = run_module("--tarket", "native", cwd=tmp_path)
     assert finished.returncode == 2

@@ -10,10 +10,10 @@ import torch
 import tvm_bnn
 from rpc import emulation
 from schedules.target import TARGETS, native
+from tvm_bnn.compilation_report import Report
 from tvm_bnn.compile import ZOO
 from tvm_bnn.compiler import compile_model
 from tvm_bnn.front_ends.torch_program import read_program
-from tvm_bnn.report import Report
 from tvm_bnn.sample_files import digits_samples
 
 

@@ -6,7 +6,7 @@ from relay_passes.weight_planes import WeightPlanes
 from rpc.measurement import Samples
 from tvm_bnn.artifact import KernelUse
 from tvm_bnn.console import bytes_text, count_text, time_text
-from tvm_bnn.report import layer_rows
+from tvm_bnn.layer_rows import layer_rows
 
 WEIGHT = WeightPlanes(np.ones((1, 4, 9), np.float32), np.ones((1, 4), np.float32), np.zeros(4, np.float32))
 BINARY = Layer("a", "linear", (4, 9), 36, frozenset({-1.0, 1.0}), WEIGHT)

@@ -19,9 +19,9 @@ from tvm_bnn.benchmark.peers.catalog import BINARY_PEERS, TWIN_PEERS
 from tvm_bnn.benchmark.peers.unavailable import Unavailable
 from tvm_bnn.benchmark.records import OURS, Record
 from tvm_bnn.benchmark.waterfall import waterfall
+from tvm_bnn.compilation_report import Report
 from tvm_bnn.compiler import Compiled, compile_model
 from tvm_bnn.console import stage
-from tvm_bnn.report import Report
 from tvm_bnn.runtime import load
 from tvm_bnn.verification import Samples as Inputs
 

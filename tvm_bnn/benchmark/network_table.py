@@ -13,6 +13,7 @@ from tvm_bnn.benchmark.tables import (
     cases,
     new_table,
     peak_of,
+    peak_rates,
     peers_of,
     print_notes,
     rate_cell,
@@ -40,7 +41,7 @@ def _print_speed(networks: Sequence[dict[str, Record]], peers: Sequence[str], co
     table = new_table(("network",), ("time", "limit", "of limit", *peers))
     for systems in networks:
         ours = systems[OURS]
-        limit = roofline.limit_ns(ours.facts, _rates(systems))
+        limit = roofline.limit_ns(ours.facts, peak_rates(systems, roofline.QUANTITIES))
         table.add_row(
             ours.case,
             time_cell(ours),
@@ -98,9 +99,3 @@ def _print_waterfall(systems: dict[str, Record], parts: Sequence[Record], consol
     if ours.samples is not None:
         table.add_row("a whole call", "", time_cell(ours), f"{ours.samples.median_ns / total:.1%}", "", "")
     console.print(table)
-
-
-def _rates(systems: dict[str, Record]) -> dict[str, float]:
-    """Return the peaks of one case in GMAC/s."""
-    peaks = {quantity: peak_of(systems, quantity) for quantity in roofline.QUANTITIES}
-    return {quantity: peak.rate for quantity, peak in peaks.items() if peak is not None and peak.rate is not None}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tvm_bnn.benchmark.waterfall import Step
-from tvm_bnn.report import LayerRow
+from tvm_bnn.compilation_report import KernelTime, LayerRow
+
+if TYPE_CHECKING:  # which imports TVM
+    from tvm_bnn.benchmark.waterfall import Step
 
 BINARY, FLOAT = QUANTITIES = ("binary", "float32")
 #: Kernels that do a layer's products; what else a layer left behind (sums, packing) counts none.
@@ -34,11 +36,28 @@ def kernel_rows(steps: Sequence[Step], layers: Sequence[LayerRow]) -> list[dict[
         in_loops = layer in macs and not shares[layer]
         work = macs.get(layer, 0) / max(shares[layer], 1) if _multiplies(step) or in_loops else 0.0
         facts: dict[str, str | int] = {"order": number, "kernel": step.use.choice, "function": step.use.function}
+        if step.touched_bytes:
+            facts["bytes"] = step.touched_bytes
         if work:
             facts["bound"] = kinds[layer]
         part = f"{number}: {layer or step.use.function}"
         rows.append({"part": part, "samples": step.samples, "work": work, "facts": facts})
     return rows
+
+
+def kernel_times(steps: Sequence[Step], layers: Sequence[LayerRow]) -> tuple[KernelTime, ...]:
+    """Return what a report says of each kernel call."""
+    rows = kernel_rows(steps, layers)
+    return tuple(
+        KernelTime(
+            use=step.use,
+            samples=step.samples,
+            macs=row["work"],
+            bound=str(row["facts"].get("bound", "")),
+            touched_bytes=step.touched_bytes,
+        )
+        for step, row in zip(steps, rows, strict=True)
+    )
 
 
 def limit_ns(facts: Mapping[str, Any], rates: Mapping[str, float]) -> float | None:

@@ -75,6 +75,12 @@ def peak_of(systems: dict[str, Record], quantity: str) -> Record | None:
     return next((record for system, record in systems.items() if system.startswith(prefix)), None)
 
 
+def peak_rates(systems: dict[str, Record], quantities: Sequence[str]) -> dict[str, float]:
+    """Return the peaks of one case in GMAC/s, as far as they were measured."""
+    peaks = {quantity: peak_of(systems, quantity) for quantity in quantities}
+    return {quantity: peak.rate for quantity, peak in peaks.items() if peak is not None and peak.rate is not None}
+
+
 def warnings(records: Sequence[Record]) -> list[str]:
     """Return a line for each case with results that their spread makes doubtful, and one for each lost comparison."""
     found = []

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from typing import Any
 
+import numpy.typing as npt
 import torch
 import tvm
 from torch import nn
@@ -13,7 +15,7 @@ from tvm import relax
 from tvm.runtime.vm import VirtualMachine
 
 from relay_passes import pipeline
-from relay_passes.layers import layers_of
+from relay_passes.layers import Layer, layers_of
 from relay_passes.rewrite import MAIN
 from rpc.measurement import Samples
 from schedules import stack
@@ -22,15 +24,17 @@ from tvm_bnn import backend
 from tvm_bnn.artifact import KernelUse
 from tvm_bnn.front_ends.opening import open_model
 
+Array = npt.NDArray[Any]
 _WARM_UP = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One kernel call of a network, in order: whose it is, and its times."""
+    """One kernel call of a network, in order: whose it is, its times, and the bytes of its operands and results."""
 
     use: KernelUse
     samples: Samples
+    touched_bytes: int = 0
 
 
 def waterfall(module: nn.Module, example: torch.Tensor, target: Target, repeats: int) -> list[Step]:
@@ -46,19 +50,36 @@ def waterfall(module: nn.Module, example: torch.Tensor, target: Target, repeats:
     simplified = pipeline.run(open_model(module, (example,)).read().module, pipeline.simplify())
     passes = pipeline.canonicalize() + pipeline.pack(target.isa) + pipeline.lower_to(target.isa)
     scheduled = pipeline.run(simplified, passes)
+    return watch_kernels(scheduled, layers_of(simplified), [example.numpy()], target, repeats)
+
+
+def watch_kernels(
+    scheduled: tvm.IRModule, layers: Sequence[Layer], inputs: Sequence[Array], target: Target, repeats: int
+) -> list[Step]:
+    """Build a scheduled module as bytecode that can be watched, and time each of its calls on some inputs.
+
+    Raises
+    ------
+    RuntimeError
+        If the calls that were seen are not those of the module.
+    """
     executable = relax.build(
         scheduled, target=tvm.target.Target(target.tvm), tir_pipeline=stack.PIPELINE, exec_mode="bytecode"
     )
     machine = VirtualMachine(executable.jit(), tvm.cpu())
-    uses = backend.kernel_uses(scheduled, layers_of(simplified))
-    rows = _watch(machine, tvm.runtime.tensor(example.numpy()), {use.function for use in uses}, repeats)
+    uses = backend.kernel_uses(scheduled, layers)
+    tensors = [tvm.runtime.tensor(array) for array in inputs]
+    rows = _watch(machine, tensors, {use.function for use in uses}, repeats)
     seen = [name for name, _ in rows[0]]
     if seen != [use.function for use in uses]:
         raise RuntimeError(f"waterfall: {len(uses)} kernel calls were compiled, {len(seen)} seen")
-    return [Step(use, Samples(tuple(float(row[index][1]) for row in rows), 1)) for index, use in enumerate(uses)]
+    samples = [Samples(tuple(float(row[index][1]) for row in rows), 1) for index in range(len(uses))]
+    return [Step(*parts) for parts in zip(uses, samples, backend.touched_bytes(scheduled), strict=True)]
 
 
-def _watch(machine: VirtualMachine, x: Any, kernels: set[str], repeats: int) -> list[list[tuple[str, int]]]:
+def _watch(
+    machine: VirtualMachine, inputs: Sequence[Any], kernels: set[str], repeats: int
+) -> list[list[tuple[str, int]]]:
     """Return, for each repetition, the name of every kernel called and its time in ns."""
     row: list[tuple[str, int]] = []
     start = 0
@@ -74,6 +95,6 @@ def _watch(machine: VirtualMachine, x: Any, kernels: set[str], repeats: int) -> 
     rows = []
     for _ in range(_WARM_UP + repeats):
         row.clear()
-        machine[MAIN](x)
+        machine[MAIN](*inputs)
         rows.append(list(row))
     return rows[_WARM_UP:]

@@ -16,8 +16,8 @@ from tvm_bnn.benchmark.networks.catalog import NETWORKS
 from tvm_bnn.benchmark.networks.parts import Sign
 from tvm_bnn.benchmark.options import Plan
 from tvm_bnn.benchmark.waterfall import Step
+from tvm_bnn.compilation_report import LayerRow
 from tvm_bnn.front_ends.opening import open_model
-from tvm_bnn.report import LayerRow
 
 NAMES = [network.name for network in NETWORKS]
 #: Small enough for a test, and every layer still there.

@@ -1,0 +1,1 @@
+"""A compilation's report and benchmark results as one HTML page that needs nothing else."""
