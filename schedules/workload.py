@@ -18,7 +18,7 @@ def normalized(function: tirx.PrimFunc) -> tirx.PrimFunc:
     attributes = [name for name in dict(function.attrs or {}) if name not in _KEPT]
     for name in attributes:
         function = function.without_attr(name)
-    return tvm_ffi.structural_map(function, (tirx.FloatImm, lambda found: tirx.FloatImm(found.dtype, _SCALAR)))
+    return tvm_ffi.structural_map(function, (tirx.FloatImm, lambda found: tirx.FloatImm(found.ty, _SCALAR)))
 
 
 _KEPT = ("s_tir", "tirx.noalias")
@@ -35,12 +35,14 @@ def layer_of(function: tirx.PrimFunc, isa: Isa) -> Anchored | None:
 
 
 def signature(function: tirx.PrimFunc, isa: Isa) -> str:
-    """Return a layer's description, which a change of its kernel's meaning does not change: kernel and tensors."""
-    layer = layer_of(function, isa)
+    """Return a layer's description, by which an older version of its kernel is recognised: kernel, tensors, blocks."""
+    schedule = s_tir.Schedule(tvm.IRModule({"main": function}), debug_mask="none")
+    layer = anchored(schedule, isa)
     if layer is None:
         raise ValueError("the function has no anchor: plain loops have no search space")
     shapes = (f"{'x'.join(map(str, shape))}:{dtype}" for shape, dtype in tensors_of(function))
-    return f"{layer.kernel.name}/{isa.name} {' '.join(shapes)}"
+    blocks = (schedule.get(block).name_hint for block in schedule.get_child_blocks(schedule.get_sblock("root")))
+    return f"{layer.kernel.name}/{isa.name} {' '.join(shapes)} {'+'.join(blocks)}"
 
 
 def tensors_of(function: tirx.PrimFunc) -> list[tuple[tuple[int, ...], str]]:

@@ -22,6 +22,7 @@ from schedules.dot import Dot, dot_of
 from schedules.errors import UserError
 from schedules.link import Toolchain
 from schedules.target import Target, find_target
+from schedules.tuned import tuned_for
 from tvm_bnn import artifact, backend, verification
 from tvm_bnn.console import stage
 from tvm_bnn.front_ends.opening import Given, open_model
@@ -66,6 +67,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     samples: Samples | None = None,
     sign_zero: SignZero = "exact",
     float_layers: FloatLayers = "fp32",
+    log: Path | None = None,
     verify: bool = True,
     toolchain: Toolchain = "zig",
     dump_ir: Path | None = None,
@@ -93,6 +95,8 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     float_layers
         What convolutions and linear layers with constant weights that stay float compute in: ``fp32``, exact, or
         ``int8``, with weights rounded per output channel and inputs per image or row, at run time.
+    log
+        A tuning log, whose schedules come before those that ship with the package, and these before the default.
     verify
         Compare the compiled model with PyTorch or ONNX Runtime, and measure both where the target is this machine.
     toolchain
@@ -116,7 +120,11 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     simplified = clock.run("simplifying", lambda: pipeline.run(imported.module, simplification, observe))
     layers = layers_of(simplified)
     refuse_without_binary_layers(source.name, layers)
-    passes = pipeline.canonicalize() + pipeline.pack(goal.isa, dot) + pipeline.lower_to(goal.isa)
+    # Several layers may have the same to say of a log.
+    said: dict[str, None] = {}
+    logs = tuned_for(goal, _given_log(log), said.setdefault)
+    lowering = pipeline.lower_to(goal.isa, logs, said.setdefault)
+    passes = pipeline.canonicalize() + pipeline.pack(goal.isa, dot) + lowering
     scheduled = clock.run("binarizing and scheduling", lambda: pipeline.run(simplified, passes, observe))
     library = clock.run("generating code", lambda: backend.build_library(scheduled, goal, toolchain))
     kernels = backend.kernel_uses(scheduled, layers)
@@ -169,7 +177,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         not_measured=checked.not_measured,
         stages=tuple(clock.stages),
         versions=manifest.versions,
-        notes=(*imported.notes, *_narrowing_notes(dot, goal)),
+        notes=(*imported.notes, *_narrowing_notes(dot, goal), *said),
         float_layers=float_layers,
         reference_accuracy=checked.reference_accuracy,
     )
@@ -177,6 +185,13 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         path.with_suffix(".report.json"), msgspec.json.format(msgspec.json.encode(report), indent=2)
     )
     return Compiled(path, report)
+
+
+def _given_log(log: Path | None) -> Path | None:
+    """Return the log, or raise a ``UserError`` if there is none where the user says."""
+    if log is not None and not log.is_dir():
+        raise UserError(f"log '{log}': no such folder; 'python -m tvm_bnn.tune MODEL --log {log}' makes one")
+    return log
 
 
 def _dot_for(float_layers: FloatLayers, target: Target) -> Dot | None:

@@ -44,6 +44,8 @@ class LayerRow(msgspec.Struct, frozen=True):
         and thresholds.
     precision
         What its products are of: ``bits``, ``int8`` or ``fp32``.
+    schedule
+        Where its tile comes from: ``default``, ``log`` or ``shipped``, the latter two perhaps only estimated.
     """
 
     name: str
@@ -58,6 +60,7 @@ class LayerRow(msgspec.Struct, frozen=True):
     bytes_before: int
     bytes_after: int
     precision: str = "fp32"
+    schedule: str = "default"
 
     @property
     def runs_on_bits(self) -> bool:
@@ -149,6 +152,7 @@ def layer_rows(
         If a layer that the analysis calls binary did not get a binary kernel: its row would be a wrong measurement.
     """
     choices = {use.layer: use.choice for use in kernels}
+    origins = {use.layer: use.schedule for use in kernels}
     rows = tuple(
         LayerRow(
             name=layer.name,
@@ -159,6 +163,7 @@ def layer_rows(
             stores_bits=layer.stores_bits,
             reason=layer.float_reason or "",
             kernel=choices.get(layer.name, ""),
+            schedule=origins.get(layer.name, "default"),
             precision="bits" if layer.bit_planes != (0, 0) else precision_of(choices.get(layer.name, "")),
             macs=layer.macs,
             bytes_before=math.prod(layer.weight_shape) * FLOAT_BYTES if layer.weight_shape else 0,
