@@ -26,7 +26,7 @@ from relay_passes.narrow_float_layers import narrow_float_layers
 from relay_passes.pack_layers import pack_layers
 from relay_passes.pool_bits import pool_bits
 from relay_passes.pull_thresholds import pull_thresholds
-from relay_passes.schedule_kernels import unheard, schedule_kernels
+from relay_passes.schedule_kernels import schedule_kernels, unheard
 from relay_passes.settle_sign_zero import SignZero, settle_sign_zero
 from relay_passes.sink_concat import sink_concat
 from relay_passes.slice_conv3d import slice_conv3d
@@ -109,7 +109,12 @@ def pack(isa: Isa, dot: Dot | None = None) -> list[Pass]:
 
 def lower_to(isa: Isa, logs: Sequence[Tuned] = (), warn: Warn = unheard) -> list[Pass]:
     """Packed IR to scheduled TIR; ``logs`` know better schedules than the default."""
-    return [*unscheduled(), _pass(schedule_kernels, isa, logs, warn)]
+    return [*unscheduled(), *scheduled(isa, logs, warn)]
+
+
+def scheduled(isa: Isa, logs: Sequence[Tuned] = (), warn: Warn = unheard) -> list[Pass]:
+    """Unscheduled to scheduled TIR."""
+    return [_pass(schedule_kernels, isa, logs, warn)]
 
 
 def unscheduled() -> list[Pass]:

@@ -22,9 +22,7 @@ def unheard(_message: str) -> None:
     """Where there is no log, there is nothing to say."""
 
 
-def schedule_kernels(
-    module: tvm.IRModule, isa: Isa, logs: Sequence[Tuned] = (), warn: Warn = unheard
-) -> tvm.IRModule:
+def schedule_kernels(module: tvm.IRModule, isa: Isa, logs: Sequence[Tuned] = (), warn: Warn = unheard) -> tvm.IRModule:
     """Schedule every function of a lowered module, by the first log that knows it."""
     scheduled = module.clone()
     for name, function in module.functions.items():

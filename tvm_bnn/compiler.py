@@ -111,7 +111,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         reference. No artifact is written then.
     """
     goal = target if isinstance(target, Target) else find_target(target)
-    dot = _dot_for(float_layers, goal)
+    dot = dot_for(float_layers, goal)
     clock = _Clock()
     source = clock.run("reading the model", lambda: open_model(model, example_inputs, batch))
     imported = clock.run("importing", source.read)
@@ -194,7 +194,7 @@ def _given_log(log: Path | None) -> Path | None:
     return log
 
 
-def _dot_for(float_layers: FloatLayers, target: Target) -> Dot | None:
+def dot_for(float_layers: FloatLayers, target: Target) -> Dot | None:
     """Return the instruction by which float layers run on bytes, None if they stay in fp32."""
     if float_layers not in {"fp32", "int8"}:
         raise UserError(f"float layers in '{float_layers}': not there yet; fp32 (exact) and int8 are")
