@@ -15,7 +15,8 @@ from schedules.line_file import Warn
 from schedules.space import kernel_version
 from schedules.target import Target
 from schedules.tile import Tile
-from schedules.trace import register_tile, replay
+from schedules.trace import replay
+from schedules.trace_key import register_tile
 from schedules.tuning_log import SHIPPED, Verdict, best, folder_of, verdicts
 from schedules.workload import layer_of, normalized, signature, workload_hash
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -130,6 +131,15 @@ def best(found: list[Verdict]) -> dict[str, Verdict]:
     Each was timed in turns with the default schedule, after all that was known before it.
     """
     return {verdict.workload: verdict for verdict in found if verdict.exact}
+
+
+def workload_lines(folder: Path, warn: Warn) -> Iterator[tuple[int, list[str]]]:
+    """Yield index and line, a hash and a serialised function, of each workload of MetaSchedule's database."""
+    for number, value in read(folder / WORKLOADS, warn):
+        try:
+            yield number - 1, msgspec.convert(value, Annotated[list[str], msgspec.Meta(min_length=2, max_length=2)])
+        except msgspec.ValidationError as error:
+            warn(f"log '{folder / WORKLOADS}', line {number}: no workload ({error}); skipped")
 
 
 def sessions(folder: Path, warn: Warn) -> list[Session]:

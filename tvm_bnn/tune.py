@@ -28,6 +28,7 @@ _MINUTE = 60.0
 @dataclasses.dataclass(frozen=True)
 class Options:
     """Find the fastest schedule of every layer of a model for a target; the same command continues where it stopped.
+
     'tvm_bnn.tune log --help' is about logs, 'tvm_bnn.tune rank --help' about how well estimates rank schedules.
     """
 
@@ -45,7 +46,7 @@ class Options:
     log: Path = Path("tuning")
     """Folder that keeps every measurement, in a folder for each target; 'tvm_bnn.compile --log' takes it."""
     trials: int | None = None
-    """Candidates to measure, for all layers together and with those that the log holds; 48 for each layer by default."""
+    """Candidates to measure, for all layers together, those in the log included; 48 for each layer by default."""
     minutes: float | None = None
     """Begin nothing after so long; checking the best takes a few seconds for each layer more."""
     device: str | None = None
@@ -127,9 +128,7 @@ def _tune(options: Options) -> int:
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
     else:
         print_verdicts(tasks, found, _peaks(options, target, runner, tasks), stdout())
-        stdout().print(
-            f"use it: python -m tvm_bnn.compile {options.model} --target {options.target} --log {options.log}"
-        )
+        _print_use(options)
     return 0 if all(verdict is not None for verdict in found) else 1
 
 
@@ -137,12 +136,20 @@ def _warn(message: str) -> None:
     print(f"warning: {message}", file=sys.stderr)
 
 
+def _print_use(options: Options) -> None:
+    """Print the command that compiles with what was found."""
+    from tvm_bnn.console import stdout
+
+    if not str(options.model).startswith("bench:"):
+        log = f"--target {options.target} --log {options.log}"
+        stdout().print(f"use it: python -m tvm_bnn.compile {options.model} {log}", soft_wrap=True)
+
+
 def _require_packages() -> None:
     import importlib.util
 
-    missing = [
-        name for name in ("cloudpickle", "psutil", "tornado", "xgboost") if importlib.util.find_spec(name) is None
-    ]
+    needed = ("cloudpickle", "psutil", "tornado", "xgboost")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"tuning needs {', '.join(missing)}: pip install 'tvm-bnn[tune]'")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ import msgspec
 import tvm
 
 from schedules.line_file import Warn, append, locked, read
-from schedules.trace import Trace, key_of, to_json
-from schedules.tuning_log import RECORDS, WORKLOADS
+from schedules.trace import to_json
+from schedules.trace_key import Trace, key_of
+from schedules.tuning_log import RECORDS, WORKLOADS, workload_lines
 from tvm_bnn.tuning.metaschedule import ms
 from tvm_bnn.tuning.runner import Measured
 from tvm_bnn.tuning.tasks import Task
@@ -52,7 +53,7 @@ class Entry:
 
 def entries(folder: Path, warn: Warn) -> list[Entry]:
     """Return all measurements of a folder, in order; lines that are none are skipped with a warning."""
-    hashes = {number - 1: value[0] for number, value in _workloads(folder, warn)}
+    hashes = {index: line[0] for index, line in workload_lines(folder, warn)}
     found = []
     for number, value in read(folder / RECORDS, warn):
         place = f"log '{folder / RECORDS}', line {number}"
@@ -69,14 +70,6 @@ def entries(folder: Path, warn: Warn) -> list[Entry]:
 
 
 _PARTS_OF_A_TRACE = 2
-
-
-def _workloads(folder: Path, warn: Warn) -> Iterable[tuple[int, tuple[str, str]]]:
-    for number, value in read(folder / WORKLOADS, warn):
-        try:
-            yield number, msgspec.convert(value, tuple[str, str])
-        except msgspec.ValidationError as error:
-            warn(f"log '{folder / WORKLOADS}', line {number}: no workload ({error}); skipped")
 
 
 def commit(
@@ -97,16 +90,16 @@ def commit(
         for schedule, result in measured:
             seconds = list(result.seconds) or [FAILED_S]
             record = ms.database.TuningRecord(schedule.trace, workload, seconds, target, information)
-            # The search marks where it was done; what is replayed from the log is not marked, and is the same candidate.
+            # The search marks where it was done; the same candidate, replayed from the log, is not marked.
             lines.append(_line([index, [to_json(schedule), *record.as_json()[1:]]]))
         append(folder / RECORDS, lines)
 
 
 def _index_of(folder: Path, task: Task, workload: Any) -> int:
     """Return the line, from 0, of a layer among the folder's workloads; the caller holds the lock."""
-    for number, (known, _) in _workloads(folder, lambda _message: None):
+    for index, (known, _) in workload_lines(folder, lambda _message: None):
         if known == task.workload:
-            return number - 1
+            return index
     append(folder / WORKLOADS, [_line(workload.as_json())])
     return (folder / WORKLOADS).read_bytes().count(b"\n") - 1
 

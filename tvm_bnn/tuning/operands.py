@@ -29,16 +29,12 @@ def operands(function: tvm.tirx.PrimFunc, isa: Isa, results: int) -> list[Array]
     inputs = tensors_of(function)[: -results or None]
     words = isa.word_dtype if layer is None or layer.kernel.anchor != int8.ANCHOR else ""
     return [
-        _draw(rng, shape, dtype, dtype == words and _is_words(index), counts)
+        _draw(rng, shape, dtype, dtype == words and index < _WORDS, counts)
         for index, (shape, dtype) in enumerate(inputs)
     ]
 
 
-def _is_words(index: int) -> bool:
-    """Activations and weights come first; what follows of the same type may be limits of 16 bits."""
-    return index < _WORDS
-
-
+#: Activations and weights come first; what follows of the same type may be limits of 16 bits.
 _WORDS = 2
 
 

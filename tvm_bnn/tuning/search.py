@@ -11,7 +11,8 @@ import tvm
 from tvm import s_tir
 
 from schedules import space
-from schedules.trace import Trace, key_of, replay, to_json
+from schedules.trace import replay, to_json
+from schedules.trace_key import Trace, key_of
 from tvm_bnn.tuning.database import FAILED_S, Entry
 from tvm_bnn.tuning.metaschedule import ms
 from tvm_bnn.tuning.runner import Measured

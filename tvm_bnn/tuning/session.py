@@ -13,7 +13,7 @@ import tvm
 
 from schedules.line_file import Warn, append, locked
 from schedules.target import Target
-from schedules.trace import key_of
+from schedules.trace_key import key_of
 from schedules.tuning_log import SESSIONS, Session, Verdict, best, log_name, verdicts
 from tvm_bnn.tuning.budget import Standing, next_layer
 from tvm_bnn.tuning.database import commit, entries

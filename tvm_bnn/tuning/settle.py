@@ -11,7 +11,8 @@ import tvm
 
 from schedules.line_file import Warn, append, locked
 from schedules.target import Target
-from schedules.trace import key_of, replay
+from schedules.trace import replay
+from schedules.trace_key import key_of
 from schedules.tuning_log import VERDICTS, Verdict, log_name, verdicts
 from tvm_bnn.tuning.database import Entry
 from tvm_bnn.tuning.runner import Runner, Settled

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from schedules.tuning_log import Verdict
-from tvm_bnn.console import count_text, rate_text, short_time_text
+from tvm_bnn.console import rate_text
+from tvm_bnn.tuning.durations import duration_text
 from tvm_bnn.tuning.session import Plan, Round
 from tvm_bnn.tuning.tasks import Task
 
@@ -50,13 +51,6 @@ class Progress:
         if self._plan.deadline is not None:
             left = min(left, self._plan.deadline - time.monotonic())
         return f"{left / _MINUTE:.0f} min" if left >= _MINUTE else f"{max(left, 0):.0f} s"
-
-
-def duration_text(seconds: float, estimated: bool) -> str:
-    """Return a time; an estimate has no time, but cycles."""
-    if not seconds:
-        return "-"
-    return f"{count_text(seconds * 1e9)} cycles (estimated)" if estimated else short_time_text(seconds * 1e9)
 
 
 def print_verdicts(
