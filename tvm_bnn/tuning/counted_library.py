@@ -159,7 +159,10 @@ def _is_instruction(line: str) -> bool:
 
 
 def _storage(count: int) -> str:
-    data = f"\t.bss\n\t.balign 8\n\t.globl bnn_counts\n\t.hidden bnn_counts\nbnn_counts:\n\t.zero {count * _COUNTER_BYTES}\n"
-    spilled = "bnn_spilled:\n\t.zero 8\n"
-    constant = f"\t.section .rodata\n\t.balign 8\n\t.globl bnn_blocks\n\t.hidden bnn_blocks\nbnn_blocks:\n\t.quad {count}"
-    return data + spilled + constant
+    lines = (
+        *("\t.bss", "\t.balign 8", "\t.globl bnn_counts", "\t.hidden bnn_counts"),
+        *("bnn_counts:", f"\t.zero {count * _COUNTER_BYTES}", "bnn_spilled:", "\t.zero 8"),
+        *("\t.section .rodata", "\t.balign 8", "\t.globl bnn_blocks", "\t.hidden bnn_blocks"),
+        *("bnn_blocks:", f"\t.quad {count}"),
+    )
+    return "\n".join(lines)
