@@ -55,7 +55,7 @@ def _most_pixels(layer: Anchored, isa: Isa, tile: Tile) -> int:
     registers = isa.registers
     if layer.kernel.anchor == bconv2d.ANCHOR and isa.binary_lanes <= _LOOKED_UP_LANES:
         # Counting by table lookup or in general registers wants half of them for itself.
-        registers = isa.accumulators + tile.vectors + _TEMPORARIES
+        registers = min(registers, isa.accumulators + tile.vectors + _TEMPORARIES)
     if tile.unroll > 1:
         # With more than half of the registers accumulating, LLVM mixes the steps and spills.
         registers = min(registers, isa.registers // 2 + tile.vectors + _TEMPORARIES)

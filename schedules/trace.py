@@ -11,8 +11,11 @@ from schedules.trace_key import Trace
 
 
 def to_json(schedule: s_tir.Schedule) -> Trace:
-    """Return a schedule's trace: its instructions, and what was decided for those that sample."""
-    found: Trace = _plain(schedule.trace.as_json(True))
+    """Return a schedule's trace: the instructions that matter, and what was decided for those that sample.
+
+    The search drops the others from some candidates and not from others, and they would count as different.
+    """
+    found: Trace = _plain(schedule.trace.simplified(True).as_json(True))
     return found
 
 

@@ -18,7 +18,7 @@ from tvm_bnn.tuning.metaschedule import ms
 from tvm_bnn.tuning.runner import Measured
 from tvm_bnn.tuning.tasks import Task
 
-_POPULATION = 128
+_POPULATION, _GENERATIONS = 64, 3
 _MANY = 1 << 20
 #: Draws at random that may turn out to be known before a space counts as exhausted.
 _VAIN_DRAWS = 4
@@ -135,7 +135,7 @@ class Search:
                     mutator_probs={ms.mutator.MutateTileSize(): 1.0},
                 ),
                 search_strategy=ms.search_strategy.EvolutionarySearch(
-                    population_size=_POPULATION, init_min_unmeasured=1
+                    population_size=_POPULATION, init_min_unmeasured=1, genetic_num_iters=_GENERATIONS
                 ),
                 task_name=self.task.name,
                 rand_state=self._seed,
