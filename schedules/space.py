@@ -29,10 +29,10 @@ _TEMPORARIES = 2
 _UNROLLED = (1, 2, 3, 4)
 
 
-def designs(layer: Anchored, isa: Isa, threads: int = 1) -> list[Tile]:
+def designs(layer: Anchored, isa: Isa, threads: int = 1, caches: bool = True) -> list[Tile]:
     """Return the designs of a layer; ``pixels`` and ``rows`` of each are the most that may be drawn.
 
-    What threads share is only open where there are several.
+    What threads share is only open where there are several; what matters for caches only, if who judges knows of them.
     """
     found = []
     for vectors in divisors(layer.shape[-1] // layer.tile.lanes):
@@ -42,7 +42,7 @@ def designs(layer: Anchored, isa: Isa, threads: int = 1) -> list[Tile]:
             _groups(layer, vectors), _depths(layer), _unrolled(layer), _rows(layer), _shared(layer, threads)
         )
         for groups, depth, unroll, rows, shared in knobs:
-            if layer.depth % (depth * unroll):
+            if layer.depth % (depth * unroll) or not (caches or (rows is None and vectors <= _MOST_VECTORS // 2)):
                 continue
             pixels = _most_pixels(layer, isa, Tile(0, vectors, layer.tile.lanes, groups, depth, unroll, rows, shared))
             if pixels:
@@ -101,10 +101,10 @@ def _shared(layer: Anchored, threads: int) -> Sequence[int | None]:
     return [None, 1] if threads > 1 and len(layer.shape) > _PIXELS_AND_CHANNELS else [None]
 
 
-def generate(schedule: Schedule, isa: Isa, threads: int = 1) -> list[Schedule]:
+def generate(schedule: Schedule, isa: Isa, threads: int = 1, caches: bool = True) -> list[Schedule]:
     """Return a schedule for every design, with what is open drawn at random; for ``ScheduleFn``."""
     layer = _anchored(schedule, isa)
-    return [_designed(schedule, layer, tile, None) for tile in designs(layer, isa, threads)]
+    return [_designed(schedule, layer, tile, None) for tile in designs(layer, isa, threads, caches)]
 
 
 def default_point(function: tvm.tirx.PrimFunc, isa: Isa) -> Schedule:

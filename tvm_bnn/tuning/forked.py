@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import dataclasses
+import faulthandler
 import os
 import pickle
 import select
@@ -89,6 +90,7 @@ def _start(index: int, work: Callable[[], Any], timeout_s: float) -> _Child:
 def _work(work: Callable[[], Any], writer: int, parent: int) -> None:
     """Do the work in the child, send what came of it, and leave without any of the parent's clean-up."""
     try:
+        faulthandler.disable()  # a crash is a result here, and says so in one line
         os.setsid()
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:

@@ -50,15 +50,19 @@ class Search:
         TVM's target.
     threads
         That a kernel may use.
+    caches
+        Whether who judges candidates knows of caches: a model of a processor does not.
     seed
         Of the search.
     """
 
-    def __init__(self, task: Task, target: tvm.target.Target, threads: int = 1, seed: int = 1) -> None:
+    def __init__(
+        self, task: Task, target: tvm.target.Target, threads: int = 1, caches: bool = True, seed: int = 1
+    ) -> None:
         self.task = task
         self.known: dict[str, Entry] = {}
         self.default = candidate_of(space.default_point(task.function, task.isa))
-        self._target, self._threads, self._seed = target, threads, seed
+        self._target, self._threads, self._caches, self._seed = target, threads, caches, seed
         self._database = ms.database.MemoryDatabase()
         self._workload = self._database.commit_workload(task.module)
         self._context: ms.TuneContext | None = None
@@ -129,7 +133,7 @@ class Search:
                 self.task.module,
                 target=self._target,
                 space_generator=ms.space_generator.ScheduleFn(
-                    lambda schedule: space.generate(schedule, self.task.isa, self._threads),
+                    lambda schedule: space.generate(schedule, self.task.isa, self._threads, self._caches),
                     sch_rules=[],
                     postprocs=[],
                     mutator_probs={ms.mutator.MutateTileSize(): 1.0},

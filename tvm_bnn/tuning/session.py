@@ -72,7 +72,9 @@ def tune(
     """
     _begin(runner, plan, versions)
     options = {**plan.target.tvm, "num-cores": 1}
-    searches = [Search(task, tvm.target.Target(options), runner.threads) for task in tasks]
+    searches = [
+        Search(task, tvm.target.Target(options), runner.threads, caches=runner.kind == "measured") for task in tasks
+    ]
     gains = [0.0] * len(tasks)
     exhausted = [False] * len(tasks)
     heard: dict[str, None] = {}

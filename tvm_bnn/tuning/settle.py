@@ -20,8 +20,8 @@ from tvm_bnn.tuning.search import Search
 
 #: Noise makes one of many candidates look fastest; among so many is the one that is.
 FINALISTS = 5
-#: A schedule replaces the default only if it is faster by more than what the turns can tell apart.
-_LEAST_GAIN = 1.01
+#: A schedule replaces the default only if it is faster by more than what the turns, or a model, can tell apart.
+_LEAST_GAIN = {"measured": 1.01, "estimated": 1.03}
 
 
 def settle(search: Search, runner: Runner, target: Target, folder: Path, warn: Warn) -> Verdict | None:
@@ -33,8 +33,10 @@ def settle(search: Search, runner: Runner, target: Target, folder: Path, warn: W
     default = Entry(task.workload, search.default.trace, (0.0,))
     field = [default, *(entry for entry in finalists if entry.key != default.key)]
     settled = runner.settle(task, [_module(search, entry) for entry in field])
+    default_s, least_gain = settled[0].seconds, _LEAST_GAIN[runner.kind]
     made = [
-        _verdict(search, runner, target, entry, result, settled[0].seconds) for entry, result in _told(field, settled)
+        _verdict(search, runner, target, entry, result, default_s)
+        for entry, result in _told(field, settled, least_gain)
     ]
     with locked(folder):
         append(folder / VERDICTS, [msgspec.json.encode(verdict) for verdict in made])
@@ -48,14 +50,14 @@ def _module(search: Search, entry: Entry) -> tvm.IRModule:
     return replay(search.task.function, entry.trace).mod
 
 
-def _told(field: Sequence[Entry], settled: Sequence[Settled]) -> list[tuple[Entry, Settled]]:
+def _told(field: Sequence[Entry], settled: Sequence[Settled], least_gain: float) -> list[tuple[Entry, Settled]]:
     """Return what is worth keeping: candidates that are wrong, then the winner."""
     pairs = list(zip(field, settled, strict=True))
     right = [pair for pair in pairs if pair[1].exact]
     if not right:
         return pairs
     winner = min(right, key=lambda pair: pair[1].seconds)
-    if pairs[0][1].exact and pairs[0][1].seconds < winner[1].seconds * _LEAST_GAIN:
+    if pairs[0][1].exact and pairs[0][1].seconds < winner[1].seconds * least_gain:
         winner = pairs[0]
     return [*(pair for pair in pairs if not pair[1].exact), winner]
 

@@ -58,9 +58,8 @@ def cycles_of(blocks: Sequence[Block], target: Target, model: str) -> float:
 
 def _block_cycles(blocks: Sequence[Block], target: Target, model: str) -> list[float]:
     """Return the cycles of each block when it follows itself."""
-    comment = "#" if target.machine == "x86_64" else "//"
     text = "".join(
-        f"{comment} LLVM-MCA-BEGIN b{number}\n" + "\n".join(block.instructions) + f"\n{comment} LLVM-MCA-END\n"
+        f"# LLVM-MCA-BEGIN b{number}\n" + "\n".join(block.instructions) + "\n# LLVM-MCA-END\n"
         for number, block in enumerate(blocks)
     )
     command = [analyzer().program, f"-mtriple={target.machine}-linux-gnu", f"-mcpu={model}"]
@@ -69,5 +68,9 @@ def _block_cycles(blocks: Sequence[Block], target: Target, model: str) -> list[f
     if finished.returncode:
         raise RuntimeError(f"llvm-mca on {model}: {finished.stderr.strip().splitlines()[-1:]}")
     regions = {region["Name"]: region["SummaryView"] for region in json.loads(finished.stdout)["CodeRegions"]}
-    views = [regions[f"b{number}"] for number in range(len(blocks))]
+    views = [regions.get(f"b{number}", _NOTHING_KNOWN) for number in range(len(blocks))]
     return [view["TotalCycles"] / view["Iterations"] for view in views]
+
+
+#: Of a block of which the model knows no instruction: a return by itself is one.
+_NOTHING_KNOWN = {"TotalCycles": 0, "Iterations": 1}

@@ -48,13 +48,20 @@ def tasks_of_benchmark(name: str, target: Target) -> list[Task]:
         If none is called so.
     """
     if name == LAYERS:
-        found: dict[str, Task] = {}
-        for workload in WORKLOADS:
-            for task in tasks_of(lowered_layer(workload, operands_of(workload), target.isa), target.isa):
-                found.setdefault(task.workload, task)
-        return list(found.values())
+        distinct = {task.workload: task for _, task in benchmark_layers("", target)}
+        return list(distinct.values())
     networks = [network for network in NETWORKS if network.name.lower() == name.lower()]
     if not networks:
         names = ", ".join((LAYERS, *(network.name for network in NETWORKS)))
         raise UserError(f"model 'bench:{name}': the benchmark has {names}")
     return tasks_of_model(networks[0].build(), (networks[0].example(),), target)
+
+
+def benchmark_layers(part: str, target: Target) -> list[tuple[str, Task]]:
+    """Return the benchmark's layers whose names contain ``part``."""
+    return [
+        (workload.name, task)
+        for workload in WORKLOADS
+        if part in workload.name
+        for task in tasks_of(lowered_layer(workload, operands_of(workload), target.isa), target.isa)
+    ]

@@ -43,7 +43,11 @@ class Progress:
             f"{seen.trials} of {self._plan.trials} trials: {seen.task.name}: best {best}, default {default}{failed}"
             f"; {self._left(seen)} left"
         )
-        self._console.print(line, end="\r" if self._console.is_terminal else "\n", soft_wrap=True)
+        if self._console.is_terminal:
+            last = seen.trials >= self._plan.trials
+            self._console.print(line.ljust(self._console.width - 1), end="\n" if last else "\r", no_wrap=True)
+        else:
+            self._console.print(line, soft_wrap=True)
 
     def _left(self, seen: Round) -> str:
         spent = time.monotonic() - self._start

@@ -21,15 +21,15 @@ def target():
 
 @pytest.fixture(scope="session")
 def make_task():
-    """Return a function that makes a task of a binary linear layer."""
+    """Return a function that makes a task of a binary linear layer; it runs here if it is for PORTABLE."""
 
-    def make(rows=48, channels=48, depth=256):
-        words = depth // PORTABLE.word_bits
+    def make(rows=12, channels=24, depth=256, isa=PORTABLE):
+        words, lanes = depth // isa.word_bits, isa.binary_lanes
         tensors = [
-            te.placeholder(wide((rows, words)), PORTABLE.word_dtype),
-            te.placeholder(wide((channels, words, 1)), PORTABLE.word_dtype),
+            te.placeholder(wide((rows, words)), isa.word_dtype),
+            te.placeholder(wide((channels // lanes, words, lanes)), isa.word_dtype),
         ]
-        return task_of(te.create_prim_func([*tensors, BINARY_DENSE.meaning(*tensors, channels, depth)]), PORTABLE)
+        return task_of(te.create_prim_func([*tensors, BINARY_DENSE.meaning(*tensors, channels, depth)]), isa)
 
     return make
 

@@ -7,9 +7,16 @@ import time
 import numpy as np
 import pytest
 
+from schedules.isa import AVX512_VPOPCNTDQ
 from schedules.tuning_log import verdicts
 from tvm_bnn.tuning.database import entries
 from tvm_bnn.tuning.session import tune
+
+
+@pytest.fixture
+def task(make_task):
+    """A layer with a space of some hundred schedules, none of which is ever run."""
+    return make_task(48, 384, isa=AVX512_VPOPCNTDQ)
 
 
 def tune_and_tell(task, runner, plan, told):
@@ -61,4 +68,4 @@ def test_a_killed_tuner_loses_at_most_the_round_in_flight(task, pretended, plan)
 
 @pytest.mark.slow
 def test_fifty_killed_tuners_lose_at_most_their_rounds_in_flight(make_task, pretended, plan):
-    kill_often(50, make_task(rows=96, channels=96, depth=512), pretended, plan)
+    kill_often(50, make_task(96, 1536, 512, AVX512_VPOPCNTDQ), pretended, plan)
