@@ -112,6 +112,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     """
     goal = target if isinstance(target, Target) else find_target(target)
     dot = dot_for(float_layers, goal)
+    given_log = _given_log(log)
     clock = _Clock()
     source = clock.run("reading the model", lambda: open_model(model, example_inputs, batch))
     imported = clock.run("importing", source.read)
@@ -122,7 +123,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     refuse_without_binary_layers(source.name, layers)
     # Several layers may have the same to say of a log.
     said: dict[str, None] = {}
-    logs = tuned_for(goal, _given_log(log), said.setdefault)
+    logs = tuned_for(goal, given_log, said.setdefault)
     lowering = pipeline.lower_to(goal.isa, logs, said.setdefault)
     passes = pipeline.canonicalize() + pipeline.pack(goal.isa, dot) + lowering
     scheduled = clock.run("binarizing and scheduling", lambda: pipeline.run(simplified, passes, observe))

@@ -9,4 +9,4 @@ def duration_text(seconds: float, estimated: bool) -> str:
     """Return a time; an estimate has no time, but cycles."""
     if not seconds:
         return "-"
-    return f"{count_text(seconds * 1e9)} cycles (estimated)" if estimated else short_time_text(seconds * 1e9)
+    return f"{count_text(round(seconds * 1e9))} cycles (estimated)" if estimated else short_time_text(seconds * 1e9)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from schedules.errors import UserError
 from schedules.trace_key import register_tile
-from schedules.tuning_log import RECORDS, best, sessions, verdicts
+from schedules.tuning_log import RECORDS, Session, Verdict, best, sessions, verdicts
 from tvm_bnn.console import complain, stdout
 from tvm_bnn.tuning import log_folders
 from tvm_bnn.tuning.durations import duration_text
@@ -69,7 +69,7 @@ _Command: TypeAlias = Show | Best | Merge | Export | Prune
 
 def main(arguments: list[str]) -> int:
     """Run one of the commands and return its exit code."""
-    command: _Command = tyro.cli(_Command, args=arguments, prog="tvm_bnn.tune log")  # type: ignore[arg-type]
+    command: _Command = tyro.cli(_Command, args=arguments, prog="tvm_bnn.tune log")
     try:
         match command:
             case Show(log):
@@ -102,16 +102,16 @@ def _show(log: Path) -> None:
     for heading in ("target", "kind", "measured", "layers settled", "made on", "last"):
         table.add_column(heading, no_wrap=True)
     for folder in log_folders.folders(log):
-        made = sessions(folder, _warn)
         settled = verdicts(folder, _warn)
-        devices = dict.fromkeys(item.device for item in (*made, *settled))
+        made: list[Session | Verdict] = [*sessions(folder, _warn), *settled]
+        devices = dict.fromkeys(item.device for item in made)
         table.add_row(
             folder.name,
-            ", ".join(dict.fromkeys(item.kind for item in (*made, *settled))),
+            ", ".join(dict.fromkeys(item.kind for item in made)),
             str(len(log_folders.lines(folder / RECORDS, _warn))),
             str(len(best(settled))),
             ", ".join(devices),
-            max((item.date for item in (*made, *settled)), default="-"),
+            max((item.date for item in made), default="-"),
         )
     stdout().print(table)
 

@@ -44,9 +44,20 @@ class Runner(Protocol):
     :class:`schedules.errors.UserError`.
     """
 
-    kind: Kind
-    device: str
-    threads: int
+    @property
+    def kind(self) -> Kind:
+        """Whether its numbers are times, or estimates."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """What logs call the processor, or the model of one."""
+        ...
+
+    @property
+    def threads(self) -> int:
+        """That a kernel may use."""
+        ...
 
     def measure(self, task: Task, modules: Sequence[tvm.IRModule]) -> list[Measured]:
         """Time candidates, each for itself."""
