@@ -182,17 +182,20 @@ def _runner(options: Options, target: Target) -> Runner:
 
 
 def _peaks(options: Options, target: Target, runner: Runner, tasks: list[Task]) -> dict[bool, float]:
-    """Return this machine's limits, where it was this machine that measured."""
+    """Return this machine's limits, as far as there are loops for them, where it was this machine that measured."""
     if runner.kind == "estimated" or options.device is not None or options.threads > 1:
         return {}
     from tvm_bnn.benchmark.peaks import best_peak, rate_of
 
     quantities = {True: "binary", False: "float32"}
-    return {
-        binary: rate_of(best_peak(quantity, target.isa.name, options.linker))
-        for binary, quantity in quantities.items()
-        if any(task.binary == binary for task in tasks)
-    }
+    found = {}
+    for binary, quantity in quantities.items():
+        if any(task.binary == binary for task in tasks):
+            try:
+                found[binary] = rate_of(best_peak(quantity, target.isa.name, options.linker))
+            except UserError as error:
+                _warn(str(error))
+    return found
 
 
 if __name__ == "__main__":

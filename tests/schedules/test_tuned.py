@@ -4,7 +4,7 @@ import msgspec
 import pytest
 import tvm
 
-from schedules import space
+from schedules import space, tuned
 from schedules.isa import NEON
 from schedules.line_file import append, locked
 from schedules.target import find_target
@@ -94,6 +94,18 @@ def test_the_latest_verdict_counts(convolution, tmp_path):
     first, second = verdict(function), verdict(function, seconds=3e-6)
     (log, *_) = log_with(tmp_path, first, second)
     assert log.by_workload[first.workload] == second
+
+
+def test_what_ships_is_used_where_the_log_has_nothing(convolution, tmp_path, monkeypatch):
+    function = convolution(NEON)
+    log_with(tmp_path, verdict(function))
+    monkeypatch.setattr(tuned, "SHIPPED", tmp_path)
+    (shipped,) = tuned_for(RPI4, None, pytest.fail)
+    assert schedule_tuned(function, NEON, [shipped], pytest.fail)[2] == "shipped"
+    other = verdict(convolution(NEON, size=4))
+    logs = log_with(tmp_path / "mine", other)
+    assert [log.origin for log in logs] == ["log", "shipped"]
+    assert schedule_tuned(function, NEON, logs, pytest.fail)[2] == "shipped"
 
 
 def test_logs_of_another_processor_are_not_used(convolution, tmp_path):
