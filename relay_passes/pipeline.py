@@ -26,7 +26,7 @@ from relay_passes.narrow_float_layers import narrow_float_layers
 from relay_passes.pack_layers import pack_layers
 from relay_passes.pool_bits import pool_bits
 from relay_passes.pull_thresholds import pull_thresholds
-from relay_passes.schedule_kernels import schedule_kernels
+from relay_passes.schedule_kernels import schedule_kernels, unheard
 from relay_passes.settle_sign_zero import SignZero, settle_sign_zero
 from relay_passes.sink_concat import sink_concat
 from relay_passes.slice_conv3d import slice_conv3d
@@ -36,6 +36,8 @@ from relay_passes.widen_conv1d import widen_conv1d
 from schedules.dot import Dot
 from schedules.errors import UserError
 from schedules.isa import Isa
+from schedules.line_file import Warn
+from schedules.tuned import Tuned
 
 Module: TypeAlias = tvm.IRModule
 
@@ -105,9 +107,19 @@ def pack(isa: Isa, dot: Dot | None = None) -> list[Pass]:
     ]
 
 
-def lower_to(isa: Isa) -> list[Pass]:
-    """Packed IR to scheduled TIR."""
-    return [_pass(fuse_layers), _pass(lower), _pass(schedule_kernels, isa)]
+def lower_to(isa: Isa, logs: Sequence[Tuned] = (), warn: Warn = unheard) -> list[Pass]:
+    """Packed IR to scheduled TIR; ``logs`` know better schedules than the default."""
+    return [*unscheduled(), *scheduled(isa, logs, warn)]
+
+
+def scheduled(isa: Isa, logs: Sequence[Tuned] = (), warn: Warn = unheard) -> list[Pass]:
+    """Unscheduled to scheduled TIR."""
+    return [_pass(schedule_kernels, isa, logs, warn)]
+
+
+def unscheduled() -> list[Pass]:
+    """Packed IR to TIR that has no schedule yet: what a search starts from."""
+    return [_pass(fuse_layers), _pass(lower)]
 
 
 def run(module: Module, passes: Sequence[Pass], observe: Observer | None = None) -> Module:

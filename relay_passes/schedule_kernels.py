@@ -1,24 +1,33 @@
 """Give every lowered function its schedule for the target.
 
 Before: unscheduled PrimFuncs. After: the same, tiled and vectorised, each with the attribute ``bnn.choice`` that says
-which kernel, instruction set and tile it got.
+which kernel, instruction set and tile it got, and ``bnn.schedule``, where that comes from: a tuning log or the default.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tvm
 
 from schedules.isa import Isa
-from schedules.kernel import schedule_function
+from schedules.line_file import Warn
+from schedules.tuned import Tuned, schedule_tuned
 
 CHOICE = "bnn.choice"
+SCHEDULE = "bnn.schedule"
 
 
-def schedule_kernels(module: tvm.IRModule, isa: Isa) -> tvm.IRModule:
-    """Schedule every function of a lowered module."""
+def unheard(_message: str) -> None:
+    """Where there is no log, there is nothing to say."""
+
+
+def schedule_kernels(module: tvm.IRModule, isa: Isa, logs: Sequence[Tuned] = (), warn: Warn = unheard) -> tvm.IRModule:
+    """Schedule every function of a lowered module, by the first log that knows it."""
     scheduled = module.clone()
     for name, function in module.functions.items():
         if isinstance(function, tvm.tirx.PrimFunc):
-            body, choice = schedule_function(function, isa)
-            scheduled[name] = body.with_attr(CHOICE, str(choice)).with_attr("tirx.is_scheduled", True)
+            body, choice, origin = schedule_tuned(function, isa, logs, warn)
+            body = body.with_attr(CHOICE, str(choice)).with_attr(SCHEDULE, origin)
+            scheduled[name] = body.with_attr("tirx.is_scheduled", True)
     return scheduled

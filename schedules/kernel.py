@@ -12,7 +12,7 @@ from tvm import s_tir
 
 from schedules import bconv2d, bf16, conv2d, int8, reference
 from schedules.bitpack import PACK_WORDS
-from schedules.dot import dot_between
+from schedules.dot import Dot, dot_between
 from schedules.isa import ISAS, Isa
 from schedules.loops import schedule_loops
 from schedules.tile import Tile, choose_tile, depth_of_loads, schedule_anchored
@@ -84,28 +84,73 @@ class Choice:
         return f"{self.kernel}/{self.isa}{tile}"
 
 
-def schedule_function(function: tvm.tirx.PrimFunc, isa: Isa) -> tuple[tvm.tirx.PrimFunc, Choice]:
-    """Return a lowered layer scheduled for an instruction set, and what was chosen for it."""
-    schedule = s_tir.Schedule(tvm.IRModule({"main": function}))
+@dataclasses.dataclass(frozen=True)
+class Anchored:
+    """What the template has to know of a lowered layer.
+
+    Parameters
+    ----------
+    kernel
+        What the layer is.
+    tile
+        Chosen without a tuning log.
+    dot
+        As for :func:`schedules.tile.schedule_anchored`.
+    shape
+        Of the anchor: output positions, then (padded) channels.
+    depth
+        Steps of the innermost loop of the reduction.
+    span
+        Channels that one packed word holds; None if the layer packs nothing, or not in vectors.
+    terms
+        That each accumulator sums.
+    unpacks
+        Whether the weights are unpacked for each tile of channels.
+    """
+
+    kernel: Kernel
+    tile: Tile
+    dot: Dot | None
+    shape: tuple[int, ...]
+    depth: int
+    span: int | None
+    terms: int
+    unpacks: bool
+
+
+def anchored(schedule: s_tir.Schedule, isa: Isa) -> Anchored | None:
+    """Return what there is to know of a lowered layer with an anchor; None if it has none."""
     blocks = {schedule.get(block).name_hint: block for block in schedule.get_child_blocks(schedule.get_sblock("root"))}
     anchor = next((name for name in _OF_ANCHOR if name in blocks), None)
     if anchor is None:
-        schedule_loops(schedule, isa.float_lanes)
-        return schedule.mod["main"], Choice("bmatmul" if bconv2d.PRODUCT in blocks else "loops", isa.name, None)
-    shape = [int(extent) for extent in schedule.get(blocks[anchor]).writes[0].source.shape]
-    kernel = _OF_ANCHOR[anchor][0 if len(shape) == _SPATIAL_OF_CONVOLUTION else 1]
-    activations, weights = (region.source for region in schedule.get(blocks[anchor]).reads)
-    steps, lanes, dot = _steps(schedule, blocks[anchor]), int(weights.shape[-1]), None
+        return None
+    reduction = schedule.get(blocks[anchor])
+    shape = tuple(int(extent) for extent in reduction.writes[0].source.shape)
+    activations, weights = (region.source for region in reduction.reads)
+    terms, lanes, dot = _steps(schedule, blocks[anchor]), int(weights.shape[-1]), None
+    steps, depth, span = terms, int(reduction.iter_vars[-1].dom.extent), _span(schedule, blocks)
     if anchor in _NARROW:
         lanes, group = int(weights.shape[-2]), int(weights.shape[-1])
         steps //= group
         dot = dot_between(str(activations.dtype), lanes) if group > 1 else None
-    tile = choose_tile(shape[-2], shape[-1], steps, lanes, isa, _span(schedule, blocks))
+    tile = choose_tile(shape[-2], shape[-1], steps, lanes, isa, span)
     if anchor not in _NARROW and not isa.broadcasts_from_memory:
-        depth = int(schedule.get(blocks[anchor]).iter_vars[-1].dom.extent)
         tile = dataclasses.replace(tile, depth=depth_of_loads(depth, lanes))
-    schedule_anchored(schedule, anchor, tile, dot)
-    return schedule.mod["main"], Choice(kernel.name, isa.name, tile)
+    kernel = _OF_ANCHOR[anchor][0 if len(shape) == _SPATIAL_OF_CONVOLUTION else 1]
+    return Anchored(kernel, tile, dot, shape, depth, span, terms, conv2d.UNPACK in blocks)
+
+
+def schedule_function(function: tvm.tirx.PrimFunc, isa: Isa) -> tuple[tvm.tirx.PrimFunc, Choice]:
+    """Return a lowered layer scheduled for an instruction set, and what was chosen for it."""
+    schedule = s_tir.Schedule(tvm.IRModule({"main": function}))
+    layer = anchored(schedule, isa)
+    if layer is None:
+        blocks = schedule.get_child_blocks(schedule.get_sblock("root"))
+        product = any(schedule.get(block).name_hint == bconv2d.PRODUCT for block in blocks)
+        schedule_loops(schedule, isa.float_lanes)
+        return schedule.mod["main"], Choice("bmatmul" if product else "loops", isa.name, None)
+    schedule_anchored(schedule, layer.kernel.anchor, layer.tile, layer.dot)
+    return schedule.mod["main"], Choice(layer.kernel.name, isa.name, layer.tile)
 
 
 def _steps(schedule: s_tir.Schedule, reduction: s_tir.schedule.SBlockRV) -> int:

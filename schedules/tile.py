@@ -11,7 +11,8 @@ in registers, applies the whole epilogue to it, and packs the result while it is
 from __future__ import annotations
 
 import dataclasses
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from tvm import s_tir, tirx
 
@@ -23,6 +24,8 @@ from schedules.isa import Isa
 from schedules.parallel import parallelize, vector_steps
 
 Schedule: TypeAlias = s_tir.Schedule
+#: How a loop is split in two, given the inner extent that a tile names: the factors for ``Schedule.split``.
+Factors: TypeAlias = Callable[[Schedule, s_tir.schedule.LoopRV, int], list[Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +46,14 @@ class Tile:
     depth
         Steps of the reduction's innermost loop whose inputs are loaded as one vector a pixel and broadcast from its
         lanes; 1 if each is broadcast from memory.
+    unroll
+        So many times ``depth`` steps follow each other without a branch.
+    rows
+        Rows of the output that all tiles of channels are computed for before the next rows: their input stays in the
+        cache nearest to the core, and the weights are read again. None for all rows: a tile of weights stays there
+        instead, and the input is read again.
+    shared
+        How many of the loops around the tiles of pixels, outermost first, threads share; None for all.
     """
 
     pixels: int
@@ -50,6 +61,9 @@ class Tile:
     lanes: int
     groups: int | None = 1
     depth: int = 1
+    unroll: int = 1
+    rows: int | None = None
+    shared: int | None = None
 
 
 def divisors(number: int) -> list[int]:
@@ -101,7 +115,19 @@ _TEMPORARIES = 2
 _FEW_STEPS, _FEW_ACCUMULATORS = 8, 8
 
 
-def schedule_anchored(schedule: Schedule, anchor: str, tile: Tile, dot: Dot | None = None) -> None:
+def fixed(_schedule: Schedule, _loop: s_tir.schedule.LoopRV, inner: int) -> list[Any]:
+    """Return the factors that give the tile's own extent."""
+    return [None, inner]
+
+
+def schedule_anchored(
+    schedule: Schedule,
+    anchor: str,
+    tile: Tile,
+    dot: Dot | None = None,
+    pixel_factors: Factors = fixed,
+    row_factors: Factors = fixed,
+) -> None:
     """Schedule a fused layer in place.
 
     Parameters
@@ -114,6 +140,8 @@ def schedule_anchored(schedule: Schedule, anchor: str, tile: Tile, dot: Dot | No
         Must divide the layer.
     dot
         The instruction that does a vector of the innermost reduction; None to multiply and add lane by lane.
+    pixel_factors, row_factors
+        How the tile's pixels and rows come about: as they are, or sampled by a search.
     """
     for block in inlinable(schedule, anchor):
         schedule.compute_inline(block)
@@ -122,13 +150,18 @@ def schedule_anchored(schedule: Schedule, anchor: str, tile: Tile, dot: Dot | No
     vectorize_pad(schedule, tile.lanes)
 
     *outer, pixel, channel = schedule.get_loops(value)
-    pixel_tile, pixel_inner = schedule.split(pixel, [None, tile.pixels])
+    pixel_tile, pixel_inner = schedule.split(pixel, pixel_factors(schedule, pixel, tile.pixels))
     channel_tile, group, vector, lane = schedule.split(channel, [None, tile.groups or 1, tile.vectors, tile.lanes])
-    schedule.reorder(channel_tile, *outer, pixel_tile, group, pixel_inner, vector, lane)
+    around = [channel_tile, *outer]
+    if tile.rows is not None:
+        *samples, row = outer
+        row_block, row = schedule.split(row, row_factors(schedule, row, tile.rows))
+        around = [*samples, row_block, channel_tile, row]
+    schedule.reorder(*around, pixel_tile, group, pixel_inner, vector, lane)
     if pack is not None and tile.groups is not None:
         schedule.reverse_compute_at(pack, pixel_tile, preserve_unit_loops=True)
     schedule.compute_at(reduction, group, preserve_unit_loops=True)
-    shared = [channel_tile, *outer]
+    shared = around[: tile.shared]
     for block in schedule.get_child_blocks(schedule.get_sblock("root")):
         if schedule.get(block).name_hint == UNPACK:
             # Once for all pixels of a tile of channels: as many weights as stay in the second-level cache.
@@ -153,7 +186,7 @@ def _tile_reduction(schedule: Schedule, reduction: s_tir.schedule.SBlockRV, tile
     steps = loops[len(loops) - reduced :]
     if dot is None:
         steps, deep = steps[:-1], steps[-1]
-        deep, part = schedule.split(deep, [None, tile.depth])
+        deep, part = schedule.split(deep, [None, tile.depth * tile.unroll])
         steps.append(deep)
         schedule.reorder(*steps, part, pixel, vector, lane)
         schedule.unroll(part)

@@ -37,11 +37,15 @@ class TensorSpec(msgspec.Struct, frozen=True):
 
 
 class KernelUse(msgspec.Struct, frozen=True):
-    """One call in the compiled graph, in the order of execution: whose, which function, which kernel and tile."""
+    """One call in the compiled graph, in the order of execution: whose, which function, which kernel and tile.
+
+    ``schedule`` is where the tile comes from: ``default``, ``log`` or ``shipped``, the latter perhaps only estimated.
+    """
 
     layer: str
     function: str
     choice: str
+    schedule: str = "default"
 
 
 class Manifest(msgspec.Struct, frozen=True):

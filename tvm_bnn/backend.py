@@ -17,7 +17,7 @@ from relay_passes.dialect import shape_of
 from relay_passes.fuse_layers import layer_of
 from relay_passes.layers import Layer
 from relay_passes.rewrite import MAIN, array_of, bindings, is_constant, op_name
-from relay_passes.schedule_kernels import CHOICE
+from relay_passes.schedule_kernels import CHOICE, SCHEDULE
 from schedules import stack
 from schedules.link import Toolchain, linker
 from schedules.target import Target
@@ -53,7 +53,11 @@ def kernel_uses(module: tvm.IRModule, layers: Sequence[Layer]) -> tuple[KernelUs
     """Return the kernel calls of a scheduled module in order; ``layer`` is empty where no layer is behind a call."""
     names = {layer.name for layer in layers}
     return tuple(
-        KernelUse(layer if layer in names else "", str(function.name_hint), str(module[function].attrs[CHOICE]))
+        KernelUse(
+            layer if layer in names else "",
+            str(function.name_hint),
+            *(str(module[function].attrs[attribute]) for attribute in (CHOICE, SCHEDULE)),
+        )
         for layer, function, _ in _kernel_calls(module)
     )
 

@@ -7,6 +7,7 @@ import sys
 
 COMMANDS = {
     "compile": "compile a trained binarized PyTorch or ONNX model and report on it",
+    "tune": "find the fastest schedule of every layer of a model, and work on the logs of that",
     "bench": "measure this machine, single layers and whole networks, beside what others reach",
     "report": "make one HTML page of a compilation's report and benchmark results",
 }

@@ -35,6 +35,8 @@ class LayerRow(msgspec.Struct, frozen=True):
         and thresholds.
     precision
         What its products are of: ``bits``, ``int8``, ``bf16`` or ``fp32``.
+    schedule
+        Where its tile comes from: ``default``, ``log`` or ``shipped``, the latter two perhaps only estimated.
     """
 
     name: str
@@ -49,6 +51,7 @@ class LayerRow(msgspec.Struct, frozen=True):
     bytes_before: int
     bytes_after: int
     precision: str = "fp32"
+    schedule: str = "default"
 
     @property
     def runs_on_bits(self) -> bool:

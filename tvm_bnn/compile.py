@@ -43,6 +43,8 @@ class Options:
     float_layers: Literal["fp32", "bf16", "int8"] = "fp32"
     """What layers that stay float compute in: exact by default; int8 is faster on x86 and on ARM with dotprod, bf16
     on processors that multiply it. Both are no longer the same model, so the report gives the difference."""
+    log: Path | None = None
+    """Tuning log, from tvm_bnn.tune, whose schedules are taken first; then those of the package, then the default."""
     verify: bool = True
     """Compare with PyTorch or ONNX Runtime, and measure both where the target is this machine."""
     linker: Literal["zig", "system"] = "zig"
@@ -96,6 +98,7 @@ def _compile(options: Options) -> int:
         samples=_samples(options),
         sign_zero=options.sign_zero,
         float_layers=options.float_layers,
+        log=options.log,
         verify=options.verify,
         toolchain=options.linker,
         dump_ir=options.dump_ir,

@@ -22,6 +22,7 @@ from schedules.dot import Dot, bf16_dot_of, dot_of
 from schedules.errors import UserError
 from schedules.link import Toolchain
 from schedules.target import Target, find_target
+from schedules.tuned import tuned_for
 from tvm_bnn import artifact, backend, verification
 from tvm_bnn.benchmark.profiling import profiled
 from tvm_bnn.compilation_report import KernelTime, Report, Stage
@@ -70,6 +71,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     samples: Samples | None = None,
     sign_zero: SignZero = "exact",
     float_layers: FloatLayers = "fp32",
+    log: Path | None = None,
     verify: bool = True,
     toolchain: Toolchain = "zig",
     dump_ir: Path | None = None,
@@ -100,6 +102,8 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         What convolutions and linear layers with constant weights that stay float compute in: ``fp32``, exact, or
         ``int8``, with weights rounded per output channel and inputs per image or row, at run time, or ``bf16``, with
         both operands rounded to eight significant bits, where the target multiplies those.
+    log
+        A tuning log, whose schedules come before those that ship with the package, and these before the default.
     verify
         Compare the compiled model with PyTorch or ONNX Runtime, and measure both where the target is this machine.
     toolchain
@@ -122,7 +126,8 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         raise UserError(
             f"profile: this machine cannot run what is compiled for '{goal.name}'; times are measured natively"
         )
-    dot = _dot_for(float_layers, goal)
+    dot = dot_for(float_layers, goal)
+    given_log = _given_log(log)
     clock = _Clock()
     source = clock.run("reading the model", lambda: open_model(model, example_inputs, batch))
     imported = clock.run("importing", source.read)
@@ -131,7 +136,11 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     simplified = clock.run("simplifying", lambda: pipeline.run(imported.module, simplification, observe))
     layers = layers_of(simplified)
     refuse_without_binary_layers(source.name, layers)
-    passes = pipeline.canonicalize() + pipeline.pack(goal.isa, dot) + pipeline.lower_to(goal.isa)
+    # Several layers may have the same to say of a log.
+    said: dict[str, None] = {}
+    logs = tuned_for(goal, given_log, said.setdefault)
+    lowering = pipeline.lower_to(goal.isa, logs, said.setdefault)
+    passes = pipeline.canonicalize() + pipeline.pack(goal.isa, dot) + lowering
     scheduled = clock.run("binarizing and scheduling", lambda: pipeline.run(simplified, passes, observe))
     library = clock.run("generating code", lambda: backend.build_library(scheduled, goal, toolchain))
     kernels = backend.kernel_uses(scheduled, layers)
@@ -192,7 +201,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         not_measured=checked.not_measured,
         stages=tuple(clock.stages),
         versions=manifest.versions,
-        notes=(*imported.notes, *_narrowing_notes(dot, goal)),
+        notes=(*imported.notes, *_narrowing_notes(dot, goal), *said),
         float_layers=float_layers,
         reference_accuracy=checked.reference_accuracy,
         deployed=deployed,
@@ -204,7 +213,14 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     return Compiled(path, report)
 
 
-def _dot_for(float_layers: FloatLayers, target: Target) -> Dot | None:
+def _given_log(log: Path | None) -> Path | None:
+    """Return the log, or raise a ``UserError`` if there is none where the user says."""
+    if log is not None and not log.is_dir():
+        raise UserError(f"log '{log}': no such folder; 'python -m tvm_bnn.tune MODEL --log {log}' makes one")
+    return log
+
+
+def dot_for(float_layers: FloatLayers, target: Target) -> Dot | None:
     """Return the instruction by which float layers run on narrower numbers, None if they stay in fp32."""
     if float_layers == "fp32":
         return None

@@ -125,7 +125,7 @@ def print_report(report: Report) -> None:
 
 def _layer_table(layers: Sequence[LayerRow]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("layer", "kind", "weight", "runs in", "kernel, tile"):
+    for heading in ("layer", "kind", "weight", "runs in", "kernel, tile", "schedule"):
         table.add_column(heading, no_wrap=True)
     for heading in ("MACs", "before", "after"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -137,6 +137,7 @@ def _layer_table(layers: Sequence[LayerRow]) -> Table:
             "x".join(map(str, layer.weight_shape)) or "-",
             _runs_in(layer),
             layer.kernel or "-",
+            layer.schedule,
             count_text(layer.macs),
             bytes_text(layer.bytes_before),
             bytes_text(layer.bytes_after),

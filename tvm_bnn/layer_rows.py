@@ -38,6 +38,7 @@ def layer_rows(
         If a layer that the analysis calls binary did not get a binary kernel: its row would be a wrong measurement.
     """
     choices = {use.layer: use.choice for use in kernels}
+    origins = {use.layer: use.schedule for use in kernels}
     rows = tuple(
         LayerRow(
             name=layer.name,
@@ -48,6 +49,7 @@ def layer_rows(
             stores_bits=layer.stores_bits,
             reason=layer.float_reason or "",
             kernel=choices.get(layer.name, ""),
+            schedule=origins.get(layer.name, "default"),
             precision="bits" if layer.bit_planes != (0, 0) else precision_of(choices.get(layer.name, "")),
             macs=layer.macs,
             bytes_before=math.prod(layer.weight_shape) * FLOAT_BYTES if layer.weight_shape else 0,

@@ -56,8 +56,13 @@ def compile_layer(workload: Workload, operands: Operands, target: Target, toolch
 
 def scheduled_layer(workload: Workload, operands: Operands, isa: Isa) -> tvm.IRModule:
     """Return the module whose ``main`` is the layer, scheduled for an instruction set."""
+    return pipeline.run(lowered_layer(workload, operands, isa), pipeline.scheduled(isa))
+
+
+def lowered_layer(workload: Workload, operands: Operands, isa: Isa) -> tvm.IRModule:
+    """Return the module whose ``main`` is the layer, without a schedule."""
     build = _binary_module if workload.binary else _float_module
-    return pipeline.run(compare_counts(build(workload, operands, isa)), pipeline.lower_to(isa))
+    return pipeline.run(compare_counts(build(workload, operands, isa)), pipeline.unscheduled())
 
 
 def layer_input(workload: Workload, operands: Operands, isa: Isa) -> Array:

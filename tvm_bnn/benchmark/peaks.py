@@ -80,9 +80,10 @@ def best_peak(quantity: str, isa: str, toolchain: Toolchain = "zig") -> Peak:
     candidates = [peak for peak in compute_peaks(toolchain) if (peak.quantity, peak.isa) == (quantity, isa)]
     if not candidates:
         raise UserError(f"peak: this CPU executes no {quantity} loop for {isa}")
-    return max(candidates, key=_rate)
+    return max(candidates, key=rate_of)
 
 
-def _rate(peak: Peak) -> float:
+def rate_of(peak: Peak) -> float:
+    """Return what a loop does in a second, by a short trial."""
     work = peak.work()
     return work.amount / min(seconds(work.call) for _ in range(_TRIALS))

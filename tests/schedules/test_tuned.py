@@ -1,0 +1,136 @@
+import dataclasses
+
+import msgspec
+import pytest
+import tvm
+
+from schedules import space, tuned
+from schedules.isa import NEON
+from schedules.line_file import append, locked
+from schedules.target import find_target
+from schedules.trace import to_json
+from schedules.tuned import schedule_tuned, tuned_for
+from schedules.tuning_log import VERDICTS, Verdict, folder_of, log_name
+from schedules.workload import normalized, signature, workload_hash
+
+RPI4 = find_target("rpi4")
+
+
+def verdict(function, **changes):
+    plain = normalized(function)
+    schedules = space.generate(tvm.s_tir.Schedule(tvm.IRModule({"main": plain}), debug_mask="none"), NEON)
+    values = {
+        "workload": workload_hash(plain),
+        "signature": signature(plain, NEON),
+        "version": space.kernel_version(plain, NEON),
+        "trace": to_json(schedules[-1]),
+        "exact": True,
+        "seconds": 1e-6,
+        "default_seconds": 2e-6,
+        "macs": 1,
+        "trials": 16,
+        "kind": "measured",
+        "target": "aarch64-cortex-a72",
+        "device": "a board",
+        "threads": 1,
+        "tvm": tvm.__version__,
+        "date": "2026-01-01T00:00:00+00:00",
+    }
+    return Verdict(**{**values, **changes})
+
+
+def log_with(tmp_path, *verdicts, target=RPI4, kind="measured"):
+    folder = folder_of(tmp_path, target, kind)
+    with locked(folder):
+        append(folder / VERDICTS, [msgspec.json.encode(each) for each in verdicts])
+    return tuned_for(target, tmp_path, pytest.fail)
+
+
+def test_a_layer_gets_the_schedule_of_the_log(convolution, tmp_path):
+    function = convolution(NEON)
+    logs = log_with(tmp_path, verdict(function))
+    scheduled, choice, origin = schedule_tuned(function, NEON, logs, pytest.fail)
+    assert origin == "log"
+    assert str(choice).startswith("bconv2d/neon ")
+    default, _, said = schedule_tuned(function, NEON, [], pytest.fail)
+    assert said == "default"
+    assert scheduled.script() != default.script()
+
+
+def test_estimates_are_called_so_and_stand_behind_measurements(convolution, tmp_path):
+    function = convolution(NEON)
+    logs = log_with(tmp_path, verdict(function, kind="estimated"), kind="estimated")
+    assert schedule_tuned(function, NEON, logs, pytest.fail)[2] == "log, estimated"
+    logs = log_with(tmp_path, verdict(function))
+    assert [log.origin for log in logs if log.origin.startswith("log")] == ["log", "log, estimated"]
+    assert schedule_tuned(function, NEON, logs, pytest.fail)[2] == "log"
+
+
+def test_a_record_of_another_version_of_the_kernel_is_refused_and_said_so(convolution, tmp_path):
+    function = convolution(NEON)
+    heard = []
+    logs = log_with(tmp_path, verdict(function, version="older"))
+    assert schedule_tuned(function, NEON, logs, heard.append)[2] == "default"
+    assert len(heard) == 1
+    assert "was made for version older of the kernel" in heard[0]
+
+
+def test_a_record_of_another_meaning_of_the_same_layer_is_refused_and_said_so(convolution, tmp_path):
+    function = convolution(NEON)
+    heard = []
+    logs = log_with(tmp_path, verdict(function, workload="1234", version="older"))
+    assert schedule_tuned(function, NEON, logs, heard.append)[2] == "default"
+    assert "tune it again" in heard[0]
+
+
+def test_a_wrong_candidate_is_never_used(convolution, tmp_path):
+    function = convolution(NEON)
+    logs = log_with(tmp_path, verdict(function, exact=False))
+    assert schedule_tuned(function, NEON, logs, pytest.fail)[2] == "default"
+
+
+def test_the_latest_verdict_counts(convolution, tmp_path):
+    function = convolution(NEON)
+    first, second = verdict(function), verdict(function, seconds=3e-6)
+    (log, *_) = log_with(tmp_path, first, second)
+    assert log.by_workload[first.workload] == second
+
+
+def test_what_ships_is_used_where_the_log_has_nothing(convolution, tmp_path, monkeypatch):
+    function = convolution(NEON)
+    log_with(tmp_path, verdict(function))
+    monkeypatch.setattr(tuned, "SHIPPED", tmp_path)
+    (shipped,) = tuned_for(RPI4, None, pytest.fail)
+    assert schedule_tuned(function, NEON, [shipped], pytest.fail)[2] == "shipped"
+    other = verdict(convolution(NEON, size=4))
+    logs = log_with(tmp_path / "mine", other)
+    assert [log.origin for log in logs] == ["log", "shipped"]
+    assert schedule_tuned(function, NEON, logs, pytest.fail)[2] == "shipped"
+
+
+def test_logs_of_another_processor_are_not_used(convolution, tmp_path):
+    function = convolution(NEON)
+    log_with(tmp_path, verdict(function))
+    assert not [log for log in tuned_for(find_target("rpi5"), tmp_path, pytest.fail) if log.origin.startswith("log")]
+
+
+def test_boards_with_the_same_processor_share_a_log():
+    assert log_name(RPI4) == log_name(find_target("rk3399")) == log_name(find_target("arm"))
+    assert len({log_name(find_target(name)) for name in ("x86-avx512", "x86-avx2", "x86-64", "rpi3", "rpi4")}) == 5
+
+
+def test_other_instructions_of_the_same_processor_are_another_target():
+    avx2 = find_target("x86-avx2")
+    with_vnni = dataclasses.replace(avx2, tvm={**avx2.tvm, "mattr": ["+avxvnni"]})
+    assert log_name(with_vnni) != log_name(avx2)
+
+
+def test_a_line_that_is_no_verdict_is_skipped_and_named(convolution, tmp_path):
+    function = convolution(NEON)
+    log_with(tmp_path, verdict(function))
+    path = folder_of(tmp_path, RPI4) / VERDICTS
+    path.write_bytes(b'{"workload": 7}\n' + path.read_bytes())
+    heard = []
+    logs = tuned_for(RPI4, tmp_path, heard.append)
+    assert logs[0].origin == "log"
+    assert f"log '{path}', line 1:" in heard[0]

@@ -1,0 +1,95 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from tvm import te
+
+from schedules.bitpack import wide
+from schedules.isa import PORTABLE
+from schedules.kernel import BINARY_DENSE
+from schedules.target import find_target
+from tvm_bnn.tuning.runner import Measured, Settled
+from tvm_bnn.tuning.search import Search
+from tvm_bnn.tuning.session import Plan
+from tvm_bnn.tuning.tasks import task_of
+
+
+@pytest.fixture(scope="session")
+def target():
+    return find_target("x86-64")
+
+
+@pytest.fixture(scope="session")
+def make_task():
+    """Return a function that makes a task of a binary linear layer; it runs here if it is for PORTABLE."""
+
+    def make(rows=12, channels=24, depth=256, isa=PORTABLE):
+        words, lanes = depth // isa.word_bits, isa.binary_lanes
+        tensors = [
+            te.placeholder(wide((rows, words)), isa.word_dtype),
+            te.placeholder(wide((channels // lanes, words, lanes)), isa.word_dtype),
+        ]
+        return task_of(te.create_prim_func([*tensors, BINARY_DENSE.meaning(*tensors, channels, depth)]), isa)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def task(make_task):
+    return make_task()
+
+
+@dataclasses.dataclass
+class PretendedRunner:
+    """Measures nothing: the time of a candidate is made up from its trace."""
+
+    wrong: str = ""
+    failing: str = ""
+    kind: str = "measured"
+    device: str = "made up"
+    threads: int = 1
+    measured: list = dataclasses.field(default_factory=list)
+
+    def measure(self, task, modules):
+        self.measured += [module.script() for module in modules]
+        return [
+            Measured(self.seconds(module)) if not self.fails(module) else Measured((), "crashed") for module in modules
+        ]
+
+    def settle(self, task, modules):
+        return [
+            Settled(False, 0.0, "wrong")
+            if self.wrong and self.wrong == module.script()
+            else Settled(True, self.seconds(module)[0])
+            for module in modules
+        ]
+
+    def fails(self, module):
+        return bool(self.failing) and self.failing == module.script()
+
+    def seconds(self, module):
+        text = module.script()
+        return (1e-6 if text == self.wrong else 2e-6 + sum(text.encode()) % 1000 * 1e-9,)
+
+
+@pytest.fixture
+def pretended():
+    return PretendedRunner
+
+
+@pytest.fixture
+def plan(target, tmp_path):
+    return Plan(target, tmp_path / "log" / "x86-64", 24)
+
+
+@pytest.fixture
+def candidates(task, target):
+    import tvm
+
+    search = Search(task, tvm.target.Target({**target.tvm, "num-cores": 1}))
+    return search.propose(6)
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(0)

@@ -1,0 +1,161 @@
+"""A board that measures: here a server process of TVM's own, which can be killed and started again."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from schedules import host
+from schedules.errors import UserError
+from tvm_bnn.tuning import device_runner
+from tvm_bnn.tuning.database import entries
+from tvm_bnn.tuning.device_runner import DeviceRunner
+from tvm_bnn.tuning.session import tune
+from tvm_bnn.tuning.tracker import address_of, await_device
+
+pytestmark = pytest.mark.skipif(host.machine() != "x86_64", reason="the candidates are for x86")
+KEY = "board"
+
+
+def start(module, *options):
+    command = [sys.executable, "-m", f"tvm.exec.{module}", "--host", "127.0.0.1", *options]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+
+def stop(process):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def tracker():
+    port = free_port()
+    process = start("rpc_tracker", "--port", str(port), "--port-end", str(port + 1))
+    yield "127.0.0.1", port
+    stop(process)
+
+
+def start_board(tracker, key=KEY):
+    port = free_port()
+    place = ("--port", str(port), "--port-end", str(port + 1))
+    return start("rpc_server", *place, "--key", key, "--tracker", f"{tracker[0]}:{tracker[1]}")
+
+
+@pytest.fixture(scope="module")
+def board(tracker):
+    process = start_board(tracker)
+    await_device(KEY, tracker, 60)
+    yield process
+    stop(process)
+
+
+def modules(candidates):
+    return [candidate.schedule.mod for candidate in candidates[:2]]
+
+
+def test_a_board_times_and_settles(task, target, tracker, board, candidates):
+    made = DeviceRunner(target, KEY, tracker)
+    assert all(measured.seconds for measured in made.measure(task, modules(candidates)))
+    assert all(settled.exact and settled.seconds > 0 for settled in made.settle(task, modules(candidates)))
+
+
+def test_a_candidate_that_kills_its_session_is_a_failure_and_the_next_is_timed(
+    task, target, tracker, board, candidates, monkeypatch
+):
+    time_it = device_runner._time
+
+    def crash_first(path, task, session):
+        if path.endswith("0.so"):
+            session.get_function("ffi.Module.load_from_file.so")("/no/such/library.so", "")
+        return time_it(path, task, session)
+
+    monkeypatch.setattr(device_runner, "_time", crash_first)
+    failed, measured = DeviceRunner(target, KEY, tracker).measure(task, modules(candidates))
+    assert failed.failure
+    assert measured.seconds
+
+
+def test_a_candidate_that_hangs_on_the_board_is_a_failure_and_the_next_is_timed(
+    task, target, tracker, board, candidates, monkeypatch
+):
+    time_it = device_runner._time
+
+    def hang_first(path, task, session):
+        if path.endswith("0.so"):
+            time.sleep(1000)
+        return time_it(path, task, session)
+
+    monkeypatch.setattr(device_runner, "_time", hang_first)
+    monkeypatch.setattr(device_runner, "_TRANSFER_S", 1.0)
+    failed, measured = DeviceRunner(target, KEY, tracker, timeout_s=2).measure(task, modules(candidates))
+    assert failed.failure == "no result within 3 s"
+    assert measured.seconds
+
+
+def test_a_board_that_reboots_in_mid_run_is_waited_for(task, target, tracker, candidates, tmp_path, monkeypatch):
+    key = "rebooting"
+    boards = [start_board(tracker, key)]
+    await_device(key, tracker, 60)
+    time_it = device_runner._time
+
+    def reboot_once(path, task, session):
+        if not (tmp_path / "once").exists():
+            (tmp_path / "once").touch()
+            os.killpg(boards[0].pid, signal.SIGKILL)
+        return time_it(path, task, session)
+
+    def start_again(*arguments):
+        if (tmp_path / "once").exists() and len(boards) == 1:
+            boards[0].wait()
+            boards.append(start_board(tracker, key))
+        return await_device(*arguments)
+
+    monkeypatch.setattr(device_runner, "_time", reboot_once)
+    monkeypatch.setattr(device_runner, "await_device", start_again)
+    try:
+        made = DeviceRunner(target, key, tracker, patience_s=60).measure(task, modules(candidates)[:1])
+        assert [measured.failure for measured in made] == [""]
+        assert len(boards) == 2
+    finally:
+        for process in boards:
+            stop(process)
+
+
+def test_a_board_that_is_gone_ends_the_run_in_one_line_and_keeps_the_log(task, target, tracker, plan):
+    key = "unplugged"
+    process = start_board(tracker, key)
+    await_device(key, tracker, 60)
+    rounds = []
+
+    def unplug(seen):
+        rounds.append(seen)
+        stop(process)
+
+    with pytest.raises(UserError, match=f"device '{key}': not registered with the tracker"):
+        tune([task], DeviceRunner(target, key, tracker, patience_s=5), plan, {}, unplug, pytest.fail)
+    assert len(rounds) == 1
+    assert len(entries(plan.folder, pytest.fail)) == rounds[0].measured
+
+
+def test_a_tracker_that_is_gone_is_named_with_what_would_do(task, target, candidates):
+    address = ("127.0.0.1", free_port())
+    with pytest.raises(UserError, match=r"tracker '127.0.0.1:\d+': no answer .*rpc_tracker") as caught:
+        DeviceRunner(target, KEY, address, patience_s=0.1).measure(task, modules(candidates))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_address_without_a_port_is_refused():
+    with pytest.raises(UserError, match="expected host:port"):
+        address_of("localhost")

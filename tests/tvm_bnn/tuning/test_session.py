@@ -1,0 +1,138 @@
+"""What a log keeps, and what a search makes of it."""
+
+import dataclasses
+
+import pytest
+import tvm
+
+from schedules.isa import AVX512_VPOPCNTDQ
+from schedules.trace import to_json
+from schedules.trace_key import key_of
+from schedules.tuning_log import RECORDS, VERDICTS, sessions, verdicts
+from tvm_bnn.tuning.database import FAILED_S, entries
+from tvm_bnn.tuning.metaschedule import ms
+from tvm_bnn.tuning.search import Search
+from tvm_bnn.tuning.session import tune
+
+
+@pytest.fixture
+def task(make_task):
+    """A layer with a space of some hundred schedules, none of which is ever run."""
+    return make_task(48, 384, isa=AVX512_VPOPCNTDQ)
+
+
+VERSIONS = {"apache-tvm": tvm.__version__}
+
+
+def unheard(_):
+    """Nothing is watched."""
+
+
+def fail(message):
+    raise AssertionError(message)
+
+
+def test_the_default_is_measured_first_and_the_best_is_settled(task, plan, pretended):
+    runner = pretended()
+    (verdict,) = tune([task], runner, plan, VERSIONS, unheard, fail)
+    logged = entries(plan.folder, fail)
+    default = Search(task, tvm.target.Target(plan.target.tvm)).default
+    assert logged[0].key == default.key
+    assert verdict.seconds == min(entry.mean_s for entry in logged)
+    assert verdict.default_seconds == logged[0].mean_s
+    assert (verdict.workload, verdict.version, verdict.kind) == (task.workload, task.version, "measured")
+    assert verdicts(plan.folder, fail) == [verdict]
+    assert [session.device for session in sessions(plan.folder, fail)] == ["made up"]
+
+
+def test_nothing_is_measured_twice_when_a_run_is_continued(task, plan, pretended):
+    first, second = pretended(), pretended()
+    tune([task], first, plan, VERSIONS, unheard, fail)
+    longer = type(plan)(plan.target, plan.folder, plan.trials + 8)
+    tune([task], second, longer, VERSIONS, unheard, fail)
+    assert second.measured
+    assert not set(first.measured) & set(second.measured)
+    keys = [entry.key for entry in entries(plan.folder, fail)]
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_run_that_is_complete_measures_nothing_more(task, plan, pretended):
+    made = tune([task], pretended(), plan, VERSIONS, unheard, fail)
+    runner = pretended()
+    assert tune([task], runner, plan, VERSIONS, unheard, fail) == made
+    assert runner.measured == []
+
+
+def test_two_tuners_of_one_folder_share_what_they_measure(task, plan, pretended):
+    """The second starts while the first is at work: it takes over what is in the log at each round."""
+    first, second = pretended(), pretended()
+    tune([task], first, type(plan)(plan.target, plan.folder, 16), VERSIONS, unheard, fail)
+    tune([task], second, plan, VERSIONS, unheard, fail)
+    assert not set(first.measured) & set(second.measured)
+
+
+def test_a_fast_wrong_kernel_never_wins(task, plan, pretended, candidates):
+    wrong = candidates[3].schedule.mod.script()
+    heard = []
+    runner = pretended(wrong=wrong)
+    (verdict,) = tune([task], runner, plan, VERSIONS, unheard, heard.append)
+    assert wrong in runner.measured
+    assert verdict.exact
+    assert key_of(verdict.trace) != candidates[3].key
+    kept = verdicts(plan.folder, fail)
+    assert [key_of(each.trace) for each in kept if not each.exact] == [candidates[3].key]
+    assert "is wrong and will not be used" in heard[0]
+
+
+def test_a_candidate_that_fails_is_kept_as_failed_and_not_tried_again(task, plan, pretended, candidates):
+    failing = candidates[2].schedule.mod.script()
+    tune([task], pretended(failing=failing), plan, VERSIONS, unheard, fail)
+    (failed,) = [entry for entry in entries(plan.folder, fail) if entry.failed]
+    assert failed.key == candidates[2].key
+    assert failed.seconds == (FAILED_S,)
+    runner = pretended()
+    tune([task], runner, type(plan)(plan.target, plan.folder, plan.trials + 8), VERSIONS, unheard, fail)
+    assert failing not in runner.measured
+
+
+def test_metaschedule_reads_the_log_itself(task, plan, pretended):
+    tune([task], pretended(), plan, VERSIONS, unheard, fail)
+    paths = {"path_workload": plan.folder / "database_workload.json", "path_tuning_record": plan.folder / RECORDS}
+    database = ms.database.JSONDatabase(**{name: str(path) for name, path in paths.items()})
+    assert len(database) == plan.trials
+    best = database.query_tuning_record(task.module, tvm.target.Target(plan.target.tvm), "main")
+    assert float(best.run_secs[0]) == min(entry.mean_s for entry in entries(plan.folder, fail))
+
+
+def test_records_that_are_none_are_skipped_and_their_neighbours_used(task, plan, pretended):
+    tune([task], pretended(), plan, VERSIONS, unheard, fail)
+    path = plan.folder / RECORDS
+    lines = path.read_bytes().splitlines()
+    broken = [lines[0], b"", b"[99" + lines[1][2:], b'{"not": "a record"}', lines[2][:200], *lines[3:]]
+    path.write_bytes(b"\n".join(broken) + b"\n")
+    heard = []
+    assert len(entries(plan.folder, heard.append)) == len(lines) - 2
+    assert [message.split(":")[0] for message in heard] == [f"log '{path}', line {number}" for number in (2, 3, 4, 5)]
+
+
+def test_the_layer_with_most_to_win_gets_most_of_the_trials(make_task, plan, pretended):
+    small, large = make_task(48, 384, isa=AVX512_VPOPCNTDQ), make_task(96, 384, isa=AVX512_VPOPCNTDQ)
+    runner = pretended()
+    rounds = []
+    tasks = [dataclasses.replace(small, weight=1), dataclasses.replace(large, weight=1000)]
+    tune(tasks, runner, type(plan)(plan.target, plan.folder, 70), VERSIONS, rounds.append, fail)
+    measured = [round_.task.workload for round_ in rounds]
+    assert set(measured) == {small.workload, large.workload}
+    assert measured.count(large.workload) > measured.count(small.workload)
+
+
+def test_the_default_wins_where_nothing_is_clearly_faster(task, plan, pretended):
+    class Even(pretended):
+        def seconds(self, module):
+            return (1e-6,)
+
+    (verdict,) = tune([task], Even(), plan, VERSIONS, unheard, fail)
+    assert verdict.gain == 1
+    default = Search(task, tvm.target.Target(plan.target.tvm)).default
+    assert verdict.trace == to_json(default.schedule)
+    assert (plan.folder / VERDICTS).exists()

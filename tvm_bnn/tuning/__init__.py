@@ -1,0 +1,1 @@
+"""Search for the fastest schedule of every layer, and keep what was found."""

@@ -1,0 +1,67 @@
+"""Where the layers come from that are tuned: a model, or what the benchmark measures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from relay_passes import pipeline
+from relay_passes.layers import layers_of
+from relay_passes.settle_sign_zero import SignZero
+from schedules.errors import UserError
+from schedules.target import Target
+from tvm_bnn.benchmark.compiled_layer import lowered_layer
+from tvm_bnn.benchmark.networks.catalog import NETWORKS
+from tvm_bnn.benchmark.workloads import WORKLOADS, operands_of
+from tvm_bnn.compiler import FloatLayers, dot_for, refuse_without_binary_layers
+from tvm_bnn.front_ends.opening import Given, open_model
+from tvm_bnn.tuning.tasks import Task, tasks_of
+
+LAYERS = "layers"
+
+
+def tasks_of_model(
+    model: Given | Path,
+    example_inputs: Sequence[torch.Tensor],
+    target: Target,
+    batch: int | None = None,
+    sign_zero: SignZero = "exact",
+    float_layers: FloatLayers = "fp32",
+) -> list[Task]:
+    """Return the distinct layers that a compilation of a model would schedule."""
+    dot = dot_for(float_layers, target)
+    source = open_model(model, example_inputs, batch)
+    simplified = pipeline.run(source.read().module, pipeline.simplify(sign_zero))
+    refuse_without_binary_layers(source.name, layers_of(simplified))
+    passes = pipeline.canonicalize() + pipeline.pack(target.isa, dot) + pipeline.unscheduled()
+    return tasks_of(pipeline.run(simplified, passes), target.isa)
+
+
+def tasks_of_benchmark(name: str, target: Target) -> list[Task]:
+    """Return the layers of the benchmark's suite ``layers``, or of one of its networks.
+
+    Raises
+    ------
+    UserError
+        If none is called so.
+    """
+    if name == LAYERS:
+        distinct = {task.workload: task for _, task in benchmark_layers("", target)}
+        return list(distinct.values())
+    networks = [network for network in NETWORKS if network.name.lower() == name.lower()]
+    if not networks:
+        names = ", ".join((LAYERS, *(network.name for network in NETWORKS)))
+        raise UserError(f"model 'bench:{name}': the benchmark has {names}")
+    return tasks_of_model(networks[0].build(), (networks[0].example(),), target)
+
+
+def benchmark_layers(part: str, target: Target) -> list[tuple[str, Task]]:
+    """Return the benchmark's layers whose names contain ``part``."""
+    return [
+        (workload.name, task)
+        for workload in WORKLOADS
+        if part in workload.name
+        for task in tasks_of(lowered_layer(workload, operands_of(workload), target.isa), target.isa)
+    ]
