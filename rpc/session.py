@@ -221,10 +221,11 @@ class LoadedModel:
         calls, ns, mean = str(self._board._ask("sense", self._machine, int(seconds * 1e9), path)).split()
         return int(calls), float(ns), float(mean)
 
-    def profile(self) -> list[tuple[str, int, float]]:
-        """Return function, calls and ns of every call site since the last time, in order of execution."""
-        lines = str(self._board._ask("profile") or "").splitlines()
-        return [(name, int(calls), float(ns)) for name, calls, ns in (line.split() for line in lines)]
+    def profile(self, runs: int) -> list[tuple[str, float]]:
+        """Return function and mean ns of every kernel call of a run, in order; for a model loaded as profiled."""
+        self._board._ask("profile", self._machine, 1)  # warms up, and forgets what ran before
+        lines = str(self._board._ask("profile", self._machine, runs) or "").splitlines()
+        return [(name, float(ns) / int(calls)) for name, calls, ns in (line.split() for line in lines)]
 
 
 def _status_bytes(status: str, field: str) -> int | None:

@@ -4,11 +4,15 @@
 #define TVM_BNN_PROFILE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
-/* Time the kernels of a library that TVM has loaded and not called yet; -1 with an error raised if it has no hooks. */
+/* Time the kernels of a library that is loaded, from now on; -1 with an error set if it cannot be done. */
 int instrument_library(const char* path);
 
-/* Write "function calls ns" for every call site in order of first execution, a line each, and start again from zero. */
+/* What follows is one more run of the model: its first kernel comes next. */
+void begin_profiled_run(void);
+
+/* Write "function calls ns" for every kernel call of a run, in order, a line each, and start again from zero. */
 void write_profile(char* text, size_t capacity);
 
 #endif
