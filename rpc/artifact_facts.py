@@ -73,5 +73,7 @@ def read_artifact(path: Path) -> Artifact:
     with path.open("rb") as file:
         library = file.read(facts.library_bytes)
     if hashlib.sha256(library).hexdigest() != facts.library_sha256:
-        raise UserError(f"artifact '{path}' is damaged: its library does not match the manifest's hash; compile it again")
+        raise UserError(
+            f"artifact '{path}' is damaged: its library does not match the manifest's hash; compile it again"
+        )
     return Artifact(path, facts, library)

@@ -27,7 +27,9 @@ def board_server(machine: str) -> Path:
         If there is no runtime for the machine, or it does not compile.
     """
     if machine == "armv7l":
-        raise UserError("machine 'armv7l': TVM publishes no runtime for 32-bit ARM; install a 64-bit system on the board")
+        raise UserError(
+            "machine 'armv7l': TVM publishes no runtime for 32-bit ARM; install a 64-bit system on the board"
+        )
     libraries = runtime_libraries(machine)
     key = hashlib.sha256(libraries.name.encode())
     for source in sorted(_SOURCES.iterdir()):

@@ -25,7 +25,7 @@ def refuse_misfit(artifact: Artifact, board: BoardFacts) -> None:
     facts, name = artifact.facts, artifact.path.name
     if board.machine and board.machine != facts.machine:
         raise UserError(
-            f"artifact '{name}' is for {facts.machine} ({facts.target}), the device is a {board.machine}"
+            f"artifact '{name}' is for {facts.machine} ({facts.target}), the device is {board.machine}"
             f" ({board.model}): compile with a --target of that architecture"
         )
     if board.features and isa_named(facts.isa) not in host.isas_of(frozenset(board.features.split())):

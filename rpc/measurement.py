@@ -59,7 +59,9 @@ def measure(calls: Mapping[str, Callable[[], object]], repeats: int = 50) -> dic
     return interleave({name: _timer(call) for name, call in calls.items()}, repeats)
 
 
-def interleave(timers: Mapping[str, Timer], repeats: int, between: Callable[[], None] | None = None) -> dict[str, Samples]:
+def interleave(
+    timers: Mapping[str, Timer], repeats: int, between: Callable[[], None] | None = None
+) -> dict[str, Samples]:
     """Time several things, here or on a device, taking turns: what slows the machine for a while slows all of them.
 
     Each sample follows an untimed call: the caches hold what ran before, and a function that fills a sample with few

@@ -23,6 +23,7 @@ from schedules.errors import UserError
 
 _POOLED_ALLOCATOR = 2
 _OURS = "tvm_bnn.board."
+_HEADING = "Error caught from RPC call:"
 #: What a client of TVM says when the other end of the connection is gone.
 _SIGNS_OF_LOSS = ("kShutdown", "RPCSessionTimeoutError", "SockChannel", "Connect to", "closed", "cannot find server")
 
@@ -46,10 +47,9 @@ def _asking(key: str, what: str) -> Iterator[None]:
 
 
 def _gist(text: str) -> str:
-    """Return the telling line of an exception that TVM carried over from a device."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if "BoardError" in line or "Error:" in line]
-    return (telling or lines or ["no message"])[-1].rsplit("BoardError: ", 1)[-1]
+    """Return the telling line of an exception that TVM carried over from a device: the first after its own heading."""
+    lines = [line.strip() for line in text.rsplit(_HEADING, 1)[-1].splitlines() if line.strip()]
+    return lines[0] if lines else "no message"
 
 
 def read_secret(path: Path | None) -> bytes:
@@ -213,7 +213,9 @@ class LoadedModel:
         if self._board.is_ours:
             return float(self._board._ask("time", self._machine, calls))
         with _asking(self._board.key, "running the model"):
-            evaluator = self._machine.time_evaluator("invoke_stateful", self._board._remote.cpu(), number=calls, repeat=1)
+            evaluator = self._machine.time_evaluator(
+                "invoke_stateful", self._board._remote.cpu(), number=calls, repeat=1
+            )
             return float(evaluator("main").mean * calls * 1e9)
 
     def sense(self, seconds: float, path: str) -> tuple[int, float, float]:

@@ -16,7 +16,17 @@ import msgspec
 from tornado import gen, ioloop, iostream, netutil, tcpserver
 
 from rpc.scheduler import Offer, Scheduler
-from rpc.tracker_protocol import MAGIC, MOST_MESSAGE, Code, ProtocolError, checked_length, integer, message, number
+from rpc.tracker_protocol import (
+    MAGIC,
+    MOST_ANSWER,
+    MOST_MESSAGE,
+    Code,
+    ProtocolError,
+    checked_length,
+    integer,
+    message,
+    number,
+)
 from schedules.errors import UserError
 
 MOST_CONNECTIONS = 4096
@@ -49,11 +59,12 @@ class Tracker(tcpserver.TCPServer):
         if len(self._connections) >= MOST_CONNECTIONS:
             stream.close()
             return
+        stream.max_write_buffer_size = MOST_ANSWER
         connection = _Connection(self, stream, str(address[0]))
         self._connections.add(connection)
         try:
             await connection.serve()
-        except (iostream.StreamClosedError, iostream.UnsatisfiableReadError, gen.TimeoutError):
+        except (iostream.StreamClosedError, iostream.StreamBufferFullError, gen.TimeoutError):
             pass
         except (ProtocolError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             print(f"tracker: {connection.address} is disconnected: {error}", file=sys.stderr)
@@ -100,7 +111,7 @@ class _Connection:
             self._answer(msgspec.json.decode(body, type=list[Any]))
 
     def _send(self, data: bytes) -> None:
-        # Not awaited: who does not read what is sent to him must not hold up others, and is dropped when too much waits.
+        # Not awaited: who does not read must not hold up others, and is dropped when too much waits for them.
         if not self._stream.closed():
             self._stream.write(data)
 
@@ -161,7 +172,9 @@ def listening_sockets(host: str, port: int) -> list[socket.socket]:
     try:
         return netutil.bind_sockets(port, host)
     except OSError as error:
-        raise UserError(f"tracker: {host}:{port} cannot be listened on ({error.strerror}); choose another --port") from None
+        raise UserError(
+            f"tracker: {host}:{port} cannot be listened on ({error.strerror}); choose another --port"
+        ) from None
 
 
 async def serve(sockets: list[socket.socket], until: asyncio.Event) -> None:

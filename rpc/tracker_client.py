@@ -79,7 +79,7 @@ def parse_address(text: str) -> Address:
     UserError
         If it names none.
     """
-    host, colon, port = text.rpartition(":") if ":" in text else (text, "", str(DEFAULT_PORT))
+    host, _, port = text.rpartition(":") if ":" in text else (text, "", str(DEFAULT_PORT))
     if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
         raise UserError(f"address '{text}'; expected HOST:PORT, for example 127.0.0.1:{DEFAULT_PORT}")
     return Address(host.strip("[]"), int(port))

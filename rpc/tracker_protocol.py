@@ -1,7 +1,7 @@
 """What travels between a tracker, its servers and its clients: TVM's protocol, with limits.
 
-A connection begins with an int32, the magic number, which the tracker echoes. Then come messages in both directions, each
-an int32 with a length and so many bytes of JSON. Integers are little-endian.
+A connection begins with an int32, the magic number, which the tracker echoes. Then come messages in both directions,
+each an int32 with a length and so many bytes of JSON. Integers are little-endian.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import sys
 
 COMMANDS = {
     "compile": "compile a trained binarized PyTorch or ONNX model and report on it",
+    "lab": "compile a model for several boards, run it on each, and compare their answers",
     "bench": "measure this machine, single layers and whole networks, beside what others reach",
 }
 

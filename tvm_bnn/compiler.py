@@ -18,6 +18,7 @@ import tvm_bnn
 from relay_passes import pipeline
 from relay_passes.layers import Layer, layers_of
 from relay_passes.settle_sign_zero import SignZero
+from rpc import reference_samples
 from schedules.dot import Dot, dot_of
 from schedules.errors import UserError
 from schedules.link import Toolchain
@@ -150,6 +151,8 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         )
     path = Path(output) if output is not None else Path(f"{source.name}.{goal.name}.so")
     size = artifact.write_artifact(path, library, manifest)
+    if checked.for_devices is not None:
+        artifact.write_atomically(reference_samples.beside(path), reference_samples.encode(checked.for_devices))
     report = Report(
         model=source.name,
         artifact=str(path),
