@@ -25,9 +25,9 @@ class Ratio(msgspec.Struct, frozen=True):
 def compare(first: Samples, second: Samples) -> Ratio | str:
     """Return the ratio of times taken in turns, or one line that says why none can be given.
 
-    Samples of one round belong together, so the rounds' ratios are looked at. The interval is that of the sign test (the
-    median lies between the k-th smallest and the k-th largest with a probability that is binomial), which asks nothing of
-    the distribution. Medians that are no further apart than both median absolute deviations together count as equal, too:
+    Samples of one round belong together, so the rounds' ratios are looked at. The interval is that of the sign test:
+    the median lies between the k-th smallest and the k-th largest with a probability that is binomial, whatever the
+    distribution. Medians that are no further apart than both median absolute deviations together count as equal, too:
     so small a difference may be real, and means nothing.
     """
     if len(first.samples_ns) != len(second.samples_ns) or len(first.samples_ns) < FEWEST_SAMPLES:
@@ -42,7 +42,7 @@ def compare(first: Samples, second: Samples) -> Ratio | str:
 
 
 def _rank(count: int) -> int:
-    """Return the largest k for which a fair coin shows heads at most k times with a probability below half the level."""
+    """Return the largest k such that a fair coin shows at most k heads with less than half the level's probability."""
     tail, rank = 0.0, -1
     for heads in range(count):
         tail += math.comb(count, heads) / 2**count

@@ -1,4 +1,4 @@
-"""Under what conditions a board works: frequencies, temperature, throttling, load, and whether it measures its power."""
+"""Under what conditions a board works: frequencies, temperature, throttling, load, and its own power sensor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The measurement protocol on a device: fit, right answers, then times, in turns, with what the board says about itself."""
+"""The protocol on a device: does it fit, are its answers right, then times, in turns, with what the board tells."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rpc.conditions import Conditions, conditions, cool_down, doubts, power_sens
 from rpc.measurement import Samples, interleave
 from rpc.records import DeviceRecord, Energy, LayerTime
 from rpc.reference_samples import Agreement, ReferenceSamples
-from rpc.session import Board, DeviceLost, LoadedModel
+from rpc.session import Board, DeviceLostError, LoadedModel
 from rpc.tracker_client import Address
 from schedules.errors import UserError
 
@@ -117,7 +117,7 @@ def measure_on_device(
         try:
             with Board(grant, plan.session_seconds, plan.secret) as board:
                 return _measure(board, str(grant.address), candidates, plan)
-        except DeviceLost as error:
+        except DeviceLostError as error:
             left = [device for device in tracker_client.summary(tracker).devices if device.key == key]
             if attempt == ATTEMPTS or not left:
                 there = "no other device has that key" if not left else f"so were {ATTEMPTS - 1} before"
@@ -201,7 +201,8 @@ def _profile(board: Board, item: Candidate, name: str) -> tuple[LayerTime, ...]:
     model.run(inputs if inputs is not None else reference_samples.zero_inputs(item.artifact))
     rows, kernels = model.profile(PROFILE_RUNS), item.artifact.facts.kernels
     if [function for function, _ in rows] != [kernel.function for kernel in kernels]:
-        raise UserError(f"artifact '{item.artifact.path.name}': the device runs other kernels than the manifest names")
+        ran, named = ", ".join(function for function, _ in rows), ", ".join(kernel.function for kernel in kernels)
+        raise UserError(f"artifact '{item.artifact.path.name}': the device runs {ran}; the manifest names {named}")
     pairs = zip(rows, kernels, strict=True)
     return tuple(LayerTime(kernel.layer, f"{kernel.function} ({kernel.choice})", ns) for (_, ns), kernel in pairs)
 

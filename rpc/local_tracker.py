@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import IO
 
 from rpc.exposure import LOOPBACK
 from rpc.tracker_client import Address, summary
@@ -30,13 +32,19 @@ def local_tracker(port: int = 0) -> Iterator[Address]:
     command = [sys.executable, "-m", "rpc", "tracker", "--host", LOOPBACK, "--port", str(port)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
-            assert process.stderr is not None  # that is what PIPE means
-            said = process.stderr.readline()
+            said = process.stderr.readline() if process.stderr is not None else ""
             if "listening on" not in said:
                 raise UserError(f"tracker: it does not start ({said.strip() or 'no message'})")
+            threading.Thread(target=_forward, args=(process.stderr,), daemon=True).start()
             yield Address(LOOPBACK, int(said.rsplit(":", 1)[1]))
         finally:
             process.terminate()
+
+
+def _forward(lines: IO[str]) -> None:
+    """Pass on what the tracker says, which would stop when nobody read it."""
+    for line in lines:
+        sys.stderr.write(line)
 
 
 def wait_for_devices(tracker: Address, keys: Sequence[str], seconds: float = PATIENCE_SECONDS) -> None:

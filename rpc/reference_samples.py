@@ -1,7 +1,7 @@
 """Inputs and what a model must answer to them: what a device is verified against before it is timed.
 
-The file is NumPy's ``.npz`` with arrays ``input0, input1, … `` and ``expected0, …``, whose first axis counts samples, and
-the numbers that say what counts as the same answer.
+The file is NumPy's ``.npz`` with arrays ``input0, input1, …`` and ``expected0, …``, whose first axis counts samples,
+and the numbers that say what counts as the same answer.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -68,10 +69,11 @@ def beside(artifact: Path) -> Path:
 
 def encode(samples: ReferenceSamples) -> bytes:
     """Return the file."""
-    arrays: dict[str, Array] = {f"input{index}": array for index, array in enumerate(samples.inputs)}
+    arrays: dict[str, Any] = {f"input{index}": array for index, array in enumerate(samples.inputs)}
     arrays |= {f"expected{index}": array for index, array in enumerate(samples.expected)}
+    arrays |= {"tolerance": np.float64(samples.tolerance), "most_differing": np.float64(samples.most_differing)}
     file = io.BytesIO()
-    np.savez_compressed(file, tolerance=samples.tolerance, most_differing=samples.most_differing, **arrays)
+    np.savez_compressed(file, allow_pickle=False, **arrays)
     return file.getvalue()
 
 
@@ -85,8 +87,8 @@ def read(path: Path) -> ReferenceSamples:
     """
     if not path.is_file():
         raise UserError(
-            f"samples '{path}': no such file; 'python -m tvm_bnn.compile' writes it beside the artifact, --samples names"
-            " another, and --no-verify measures without"
+            f"samples '{path}': no such file; 'python -m tvm_bnn.compile' writes it beside the artifact, --samples"
+            " names another, and --no-verify measures without"
         )
     try:
         with np.load(path, allow_pickle=False) as stored:

@@ -1,7 +1,7 @@
 """A session on a device: what we can ask of it, and of a model that it has loaded.
 
-Devices run TVM's RPC protocol. Ours answer a few more questions (``board/server/functions.c``); with TVM's own server they
-remain unanswered, and times are those of TVM's evaluator, whose clock is the one that people and NTP set.
+Devices run TVM's RPC protocol. Ours answer a few more questions (``board/server/functions.c``); with TVM's own server
+they remain unanswered, and times are those of TVM's evaluator, whose clock is the one that people and NTP set.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _HEADING = "Error caught from RPC call:"
 _SIGNS_OF_LOSS = ("kShutdown", "RPCSessionTimeoutError", "SockChannel", "Connect to", "closed", "cannot find server")
 
 
-class DeviceLost(UserError):
+class DeviceLostError(UserError):
     """The device, its server, or the way to it is gone; another one may do."""
 
 
@@ -42,7 +42,7 @@ def _asking(key: str, what: str) -> Iterator[None]:
         text = str(error)
         if isinstance(error, OSError) or any(sign in text for sign in _SIGNS_OF_LOSS):
             reason = "its time was up" if "RPCSessionTimeoutError" in text else "the connection broke"
-            raise DeviceLost(f"device '{key}' was lost while {what} ({reason})") from None
+            raise DeviceLostError(f"device '{key}' was lost while {what} ({reason})") from None
         raise UserError(f"device '{key}': {what} failed: {_gist(text)}") from None
 
 
@@ -130,7 +130,7 @@ class Board:
             function = self._remote.get_function(_OURS + name)
         except (RuntimeError, AttributeError) as error:
             if any(sign in str(error) for sign in _SIGNS_OF_LOSS):
-                raise DeviceLost(f"device '{self.key}' was lost while asked for its {name}") from None
+                raise DeviceLostError(f"device '{self.key}' was lost while asked for its {name}") from None
             return None
         with _asking(self.key, f"asking for '{name}'"):
             return function(*arguments)

@@ -64,7 +64,7 @@ class Tracker(tcpserver.TCPServer):
         self._connections.add(connection)
         try:
             await connection.serve()
-        except (iostream.StreamClosedError, iostream.StreamBufferFullError, gen.TimeoutError):
+        except (iostream.StreamClosedError, iostream.StreamBufferFullError, TimeoutError):
             pass
         except (ProtocolError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             print(f"tracker: {connection.address} is disconnected: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""``python -m tvm_bnn.lab``: compile a model for several boards, run it on them through a tracker, compare their answers.
+"""``python -m tvm_bnn.lab``: compile a model for several boards, run it on them through a tracker, compare answers.
 
 Without boards, it emulates them. It is the device lab in one command; each step is a command of its own, too.
 """
@@ -26,7 +26,7 @@ ZOO = Path(__file__).parent / "zoo"
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Compile a model for several boards, run it on each through a tracker, and hold their answers against PyTorch's."""
+    """Compile a model for several boards, run it on each through a tracker, and hold the answers against PyTorch's."""
 
     model: Annotated[Path, tyro.conf.Positional] = ZOO / "digits.pt2"
     """As for tvm_bnn.compile; by default the embedded network for handwritten digits."""

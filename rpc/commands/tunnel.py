@@ -18,7 +18,8 @@ from schedules.errors import UserError
 class Options:
     """Connect a board to the lab through SSH, until interrupted; nothing listens beyond the loopback of either.
 
-    The board finds the tracker at its own 127.0.0.1:9190, clients find the board's server at the same port here as there.
+    The board finds the tracker at its own 127.0.0.1:9190, and clients find the board's
+    server at the same port here as there.
     """
 
     login: Annotated[str, tyro.conf.Positional]

@@ -25,11 +25,7 @@ int receive_text(int socket, char* text, size_t capacity);
 
 #define PROGRAM "board_server"
 
-#define SAY(...)                     \
-  do {                               \
-    fputs(PROGRAM ": ", stderr);     \
-    fprintf(stderr, __VA_ARGS__);    \
-    fputc('\n', stderr);             \
-  } while (0)
+/* In one piece, so that the lines of several servers on one terminal stay lines. */
+#define SAY(format, ...) fprintf(stderr, PROGRAM ": " format "\n", ##__VA_ARGS__)
 
 #endif
