@@ -13,7 +13,7 @@ from rpc.conditions import Conditions, conditions, cool_down, doubts, power_sens
 from rpc.measurement import Samples, interleave
 from rpc.records import DeviceRecord, Energy, LayerTime
 from rpc.reference_samples import Agreement, ReferenceSamples
-from rpc.session import Board, DeviceLostError, LoadedModel
+from rpc.session import Board, DeviceLostError, LoadedModel, prepare
 from rpc.tracker_client import Address
 from schedules.errors import UserError
 
@@ -110,6 +110,7 @@ def measure_on_device(
     UserError
         If there is no such device, an artifact does not fit it or answers wrongly, or every device tried is lost.
     """
+    prepare()
     attempt = 1
     while True:
         grant = tracker_client.request(tracker, key, plan.wait_seconds)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
+import importlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,11 @@ def read_secret(path: Path | None) -> bytes:
 def proof(secret: bytes, match_key: str) -> str:
     """Return what shows a server that we know its secret: HMAC-SHA-256 of what we introduce ourselves as."""
     return hmac.new(secret, f"client:{match_key}".encode(), hashlib.sha256).hexdigest()
+
+
+def prepare() -> None:
+    """Import what sessions need: it takes seconds, for which no device shall wait."""
+    importlib.import_module("tvm.rpc")
 
 
 class Board:
@@ -160,7 +166,7 @@ class Board:
             Time each kernel; the whole then takes longer.
         """
         with _asking(self.key, "uploading"):
-            self._remote.upload(bytearray(library), name)
+            self._remote.get_function("tvm.rpc.server.upload")(name, bytearray(library))
         with _asking(self.key, "loading the model"):
             module = self._remote.load_module(name)
         if profiled:

@@ -13,7 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BACKLOG = 64 };
+/* Many strangers at once must not make the kernel turn the right client away. */
+enum { BACKLOG = 1024 };
 
 int64_t milliseconds(void) {
   struct timespec now;
