@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 import msgspec
-from tornado import gen, ioloop, iostream, netutil, tcpserver
+from tornado import gen, ioloop, iostream, tcpserver
 
 from rpc.scheduler import Offer, Scheduler
 from rpc.tracker_protocol import (
@@ -30,6 +30,7 @@ from rpc.tracker_protocol import (
 from schedules.errors import UserError
 
 MOST_CONNECTIONS = 4096
+BACKLOG = 1024
 #: Somebody who connects has to say something within this, and to finish what they began to say.
 PATIENCE = datetime.timedelta(seconds=5)
 #: Connections that neither serve nor wait for a device may be silent so long.
@@ -161,7 +162,7 @@ def _name(value: object) -> str:
     return text
 
 
-def listening_sockets(host: str, port: int) -> list[socket.socket]:
+def listening_socket(host: str, port: int) -> socket.socket:
     """Bind a tracker's address.
 
     Raises
@@ -170,27 +171,23 @@ def listening_sockets(host: str, port: int) -> list[socket.socket]:
         If that is impossible.
     """
     try:
-        return netutil.bind_sockets(port, host)
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         raise UserError(
             f"tracker: {host}:{port} cannot be listened on ({error.strerror}); choose another --port"
         ) from None
-
-
-async def serve(sockets: list[socket.socket], until: asyncio.Event) -> None:
-    """Run a tracker on sockets that listen, until an event is set."""
-    tracker = Tracker()
-    tracker.add_sockets(sockets)
-    await until.wait()
-    tracker.stop()
+    listener.setblocking(False)
+    return listener
 
 
 def run_tracker(host: str, port: int) -> None:
     """Run a tracker for good; it says on stderr where it listens."""
-    sockets = listening_sockets(host, port)
-    print(f"tracker: listening on {host}:{sockets[0].getsockname()[1]}", file=sys.stderr, flush=True)
+    listener = listening_socket(host, port)
+    print(f"tracker: listening on {host}:{listener.getsockname()[1]}", file=sys.stderr, flush=True)
 
-    async def forever() -> None:
-        await serve(sockets, asyncio.Event())
+    async def serve() -> None:
+        Tracker().add_socket(listener)
+        await asyncio.Event().wait()
 
-    ioloop.IOLoop.current().run_sync(forever)
+    ioloop.IOLoop.current().run_sync(serve)

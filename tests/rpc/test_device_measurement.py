@@ -7,6 +7,7 @@ import time
 
 import msgspec
 import numpy as np
+import psutil
 import pytest
 
 from rpc import reference_samples, tracker_client
@@ -102,22 +103,22 @@ def kill_first_server_in_mid_run(tracker, servers):
 
 
 def listens(process, port):
-    import psutil
-
     return any(found.laddr.port == port for found in psutil.Process(process).net_connections() if not found.raddr)
 
 
 def test_a_key_that_nobody_has_is_named_with_those_that_are_there(tracker, offer, artifact):
     offer("board")
-    with pytest.raises(UserError, match="key 'bord': .* it knows board"):
+    with pytest.raises(UserError, match=r"key 'bord': .* it knows board"):
         measure_on_device(tracker, "bord", [candidate(artifact)], QUICK)
 
 
 def test_a_busy_device_is_waited_for_and_no_longer_than_told(tracker, offer, artifact):
     offer("board")
-    with Board(tracker_client.request(tracker, "board", 10), 60):
-        with pytest.raises(UserError, match=r"no device became free within 0\.5 s"):
-            measure_on_device(tracker, "board", [candidate(artifact)], Plan(wait_seconds=0.5))
+    with (
+        Board(tracker_client.request(tracker, "board", 10), 60),
+        pytest.raises(UserError, match=r"no device became free within 0\.5 s"),
+    ):
+        measure_on_device(tracker, "board", [candidate(artifact)], Plan(wait_seconds=0.5))
     (record,) = measure_on_device(tracker, "board", [candidate(artifact)], QUICK)
     assert isinstance(record.samples, Samples)
 
@@ -140,5 +141,5 @@ def test_samples_survive_their_file(artifact, tmp_path):
 
 
 def test_missing_samples_are_asked_for(artifact, tmp_path):
-    with pytest.raises(UserError, match="tvm_bnn.compile' writes it beside"):
+    with pytest.raises(UserError, match=r"tvm_bnn\.compile' writes it beside"):
         candidate(artifact, tmp_path / "none.npz")

@@ -112,9 +112,13 @@ Client meet_strangers(Strangers* strangers, const Expected* expected) {
     if (said == INCOMPLETE && now < stranger->deadline) continue;
     double seconds = said == RIGHT ? seconds_granted(stranger, expected) : -1;
     if (said == RIGHT && seconds < 0) send_all(stranger->socket, &MISMATCH, sizeof(MISMATCH));
-    if (seconds < 0 || welcome(stranger->socket, expected->key) != 0) {
+    if (seconds < 0) {
       turn_away(strangers, index);
       continue;
+    }
+    if (welcome(stranger->socket, expected->key) != 0) {
+      turn_away(strangers, index);
+      return (Client){.socket = -1, .left = 1};
     }
     Client client = {.socket = stranger->socket, .seconds = seconds};
     forget(strangers, index);

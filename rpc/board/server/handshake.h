@@ -40,6 +40,7 @@ typedef struct {
 /* A client that was let in; socket is -1 if there is none. */
 typedef struct {
   int socket;
+  int left; /* the right one came, and went before it was greeted: its match key is spent */
   double seconds; /* of the session, at most */
 } Client;
 

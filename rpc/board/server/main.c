@@ -124,7 +124,7 @@ static void step(Server* server, const Room* room) {
                        .secret = &server->secret,
                        .most_seconds = options->session_seconds};
   Client client = meet_strangers(&server->strangers, &expected);
-  int ended = !idle && watch_session(&server->session, room);
+  int ended = client.left || (!idle && watch_session(&server->session, room));
   if (client.socket >= 0) {
     server->match_key[0] = '\0';
     ended = begin_session(&server->session, client, room) != 0;
