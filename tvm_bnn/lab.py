@@ -70,15 +70,15 @@ def run_lab(options: Options) -> list[DeviceRecord]:
     from rpc.tracker_client import parse_address
 
     boards = options.board or ("rpi3", "rpi4")
+    tracker = parse_address(options.tracker) if options.tracker else None
     with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
         artifacts = {board: _compiled(options, board, Path(folder)) for board in boards}
-        if options.tracker:
-            tracker = parse_address(options.tracker)
+        if tracker is not None:
             return [_measured(tracker, board, artifacts[board], options.repeats) for board in boards]
         from rpc.emulated_boards import emulated_key
 
-        with _emulated_lab(boards) as tracker:
-            return [_measured(tracker, emulated_key(board), artifacts[board], 0) for board in boards]
+        with _emulated_lab(boards) as local:
+            return [_measured(local, emulated_key(board), artifacts[board], 0) for board in boards]
 
 
 def _compiled(options: Options, board: str, folder: Path) -> Path:
