@@ -87,8 +87,8 @@ def read(path: Path) -> ReferenceSamples:
     """
     if not path.is_file():
         raise UserError(
-            f"samples '{path}': no such file; 'python -m tvm_bnn.compile' writes it beside the artifact, --samples"
-            " names another, and --no-verify measures without"
+            f"samples '{path}': no such file; 'python -m tvm_bnn.compile' writes it beside an artifact that it verifies"
+            " and that is exact, --samples names another, and --no-verify measures without"
         )
     try:
         with np.load(path, allow_pickle=False) as stored:

@@ -151,6 +151,8 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         )
     path = Path(output) if output is not None else Path(f"{source.name}.{goal.name}.so")
     size = artifact.write_artifact(path, library, manifest)
+    # Those of an earlier compilation would be another model's.
+    reference_samples.beside(path).unlink(missing_ok=True)
     if checked.for_devices is not None:
         artifact.write_atomically(reference_samples.beside(path), reference_samples.encode(checked.for_devices))
     report = Report(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,8 @@ def main(arguments: list[str]) -> None:
     from rpc.emulated_boards import emulated_boards
     from rpc.tracker_client import parse_address
 
+    # The servers are to go with this process, however it is asked to end.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with emulated_boards(options.board, parse_address(options.tracker), options.secret) as processes:
         for process in processes:
             process.wait()

@@ -1,5 +1,9 @@
 """Several emulated boards at one tracker, used as real ones are; skipped where there is no emulator."""
 
+import subprocess
+import sys
+import time
+
 import msgspec
 import pytest
 
@@ -70,6 +74,17 @@ def test_features_are_those_of_the_emulated_processor(lab):
     with Board(tracker_client.request(lab, "emulated-rpi3", 30), 60) as board:
         assert board.facts.features.split() == ["asimd"]
         assert msgspec.structs.asdict(board.facts)["model"] == "emulated cortex-a53"
+
+
+def test_the_servers_end_with_the_command(lab):
+    command = [sys.executable, "-m", "rpc", "emulate", "--board", "rpi5", "--tracker", str(lab)]
+    with subprocess.Popen(command) as process:
+        wait_for_devices(lab, ["emulated-rpi5"])
+        process.terminate()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and "emulated-rpi5" in tracker_client.summary(lab).queues:
+        time.sleep(0.1)
+    assert "emulated-rpi5" not in tracker_client.summary(lab).queues
 
 
 def test_this_machine_is_not_emulated():
