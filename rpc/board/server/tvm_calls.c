@@ -78,3 +78,12 @@ int as_bytes(const Any* argument, TVMFFIByteArray* bytes) {
       return 0;
   }
 }
+
+int copy_text(const Any* argument, char* text, size_t capacity) {
+  TVMFFIByteArray bytes;
+  if (!as_bytes(argument, &bytes) || bytes.size >= capacity || memchr(bytes.data, '\0', bytes.size) != NULL)
+    return complain("a text of at most %zu characters was expected", capacity - 1);
+  memcpy(text, bytes.data, bytes.size);
+  text[bytes.size] = '\0';
+  return 0;
+}

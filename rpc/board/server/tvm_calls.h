@@ -38,4 +38,7 @@ int return_text(const char* text, Any* result);
 /* An argument as text or bytes: 1 if it is that, else 0. */
 int as_bytes(const Any* argument, TVMFFIByteArray* bytes);
 
+/* Copy the text of an argument, which ends where it says it does; 0 on success, else -1 with an error set. */
+int copy_text(const Any* argument, char* text, size_t capacity);
+
 #endif
