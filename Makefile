@@ -1,4 +1,5 @@
 # make demo   compile the embedded network for this machine and for a 64-bit ARM board, verify both, show the reports
+# make lab    compile it for two ARM boards, emulate both, run it on them through a tracker
 # make test   lint, types and tests
 # make docs   the pages of docs/ as a site, in site/
 
@@ -7,11 +8,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= build
 
-.PHONY: demo test lint docs emulator clean
+.PHONY: demo lab test lint docs emulator clean
 
 demo: $(VENV)/run emulator
 	$(BIN)/python -m tvm_bnn.compile --target native -o $(OUT)/digits.native.so
 	$(BIN)/python -m tvm_bnn.compile --target arm -o $(OUT)/digits.arm.so
+
+lab: $(VENV)/run emulator
+	$(BIN)/python -m tvm_bnn.lab
 
 test: lint emulator
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 $(PYTEST)
@@ -33,7 +37,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/run: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[torch]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[torch,rpc]'
 	@touch $@
 
 $(VENV)/dev: $(BIN)/python pyproject.toml constraints.txt

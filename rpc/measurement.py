@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
@@ -40,11 +42,12 @@ class Samples(msgspec.Struct, frozen=True):
         return float(np.median(np.abs(np.asarray(self.samples_ns) - self.median_ns)))
 
 
-def measure(calls: Mapping[str, Callable[[], object]], repeats: int = 50) -> dict[str, Samples]:
-    """Time several functions, taking turns: what slows the machine down for a while slows all of them.
+#: Runs a function so many times in a row and returns the ns that they took.
+Timer: TypeAlias = Callable[[int], float]
 
-    Each sample follows an untimed call: the caches hold what ran before, and a function that fills a sample with few
-    calls would pay for that.
+
+def measure(calls: Mapping[str, Callable[[], object]], repeats: int = 50) -> dict[str, Samples]:
+    """Time several functions of this process, taking turns; see :func:`interleave`.
 
     Parameters
     ----------
@@ -53,28 +56,52 @@ def measure(calls: Mapping[str, Callable[[], object]], repeats: int = 50) -> dic
     repeats
         Samples of each.
     """
-    counts = {name: _calibrate(call) for name, call in calls.items()}
-    samples: dict[str, list[float]] = {name: [] for name in calls}
+    return interleave({name: _timer(call) for name, call in calls.items()}, repeats)
+
+
+def interleave(
+    timers: Mapping[str, Timer], repeats: int, between: Callable[[], None] | None = None
+) -> dict[str, Samples]:
+    """Time several things, here or on a device, taking turns: what slows the machine for a while slows all of them.
+
+    Each sample follows an untimed call: the caches hold what ran before, and a function that fills a sample with few
+    calls would pay for that.
+
+    Parameters
+    ----------
+    timers
+        What runs and times each, by name.
+    repeats
+        Samples of each.
+    between
+        Called before every round, for example to let a board cool down.
+    """
+    counts = {name: _calibrate(timer) for name, timer in timers.items()}
+    samples: dict[str, list[float]] = {name: [] for name in timers}
     for _ in range(repeats):
-        for name, call in calls.items():
-            call()
-            samples[name].append(_time(call, counts[name]) / counts[name])
+        if between is not None:
+            between()
+        for name, timer in timers.items():
+            timer(1)
+            samples[name].append(timer(counts[name]) / counts[name])
     return {name: Samples(tuple(values), counts[name]) for name, values in samples.items()}
 
 
-def _calibrate(call: Callable[[], object]) -> int:
+def _calibrate(timer: Timer) -> int:
     """Warm up and return how many calls make a sample."""
-    end = time.perf_counter() + WARM_UP_SECONDS
-    calls, start = 0, time.perf_counter()
-    while calls == 0 or time.perf_counter() < end:
-        call()
-        calls += 1
-    seconds = (time.perf_counter() - start) / calls
-    return max(1, round(SAMPLE_SECONDS / seconds))
+    calls, elapsed = 1, timer(1)
+    while elapsed < WARM_UP_SECONDS * 1e9:
+        # As many calls as are missing, by the last ones, but not many times more: the first ones are slow.
+        calls = min(8 * calls, max(calls + 1, math.ceil(calls * WARM_UP_SECONDS * 1e9 / max(elapsed, 1))))
+        elapsed = timer(calls)
+    return max(1, round(SAMPLE_SECONDS * 1e9 * calls / elapsed))
 
 
-def _time(call: Callable[[], object], count: int) -> int:
-    start = time.perf_counter_ns()
-    for _ in range(count):
-        call()
-    return time.perf_counter_ns() - start
+def _timer(call: Callable[[], object]) -> Timer:
+    def run(count: int) -> float:
+        start = time.perf_counter_ns()
+        for _ in range(count):
+            call()
+        return time.perf_counter_ns() - start
+
+    return run

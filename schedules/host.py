@@ -48,7 +48,12 @@ def flags() -> frozenset[str]:
 
 def isas() -> list[Isa]:
     """Return the instruction sets that this CPU has, best first."""
-    return [isa for isa, needed in _FLAGS.items() if needed <= flags()]
+    return isas_of(flags())
+
+
+def isas_of(found: frozenset[str]) -> list[Isa]:
+    """Return the instruction sets that a CPU with these feature flags has, best first."""
+    return [isa for isa, needed in _FLAGS.items() if needed <= found]
 
 
 def arm_cpu() -> str | None:

@@ -8,6 +8,7 @@ import sys
 COMMANDS = {
     "compile": "compile a trained binarized PyTorch or ONNX model and report on it",
     "tune": "find the fastest schedule of every layer of a model, and work on the logs of that",
+    "lab": "compile a model for several boards, run it on each, and compare their answers",
     "bench": "measure this machine, single layers and whole networks, beside what others reach",
     "report": "make one HTML page of a compilation's report and benchmark results",
 }

@@ -18,6 +18,7 @@ import tvm_bnn
 from relay_passes import pipeline
 from relay_passes.layers import Layer, layers_of
 from relay_passes.settle_sign_zero import SignZero
+from rpc import reference_samples
 from schedules.dot import Dot, bf16_dot_of, dot_of
 from schedules.errors import UserError
 from schedules.link import Toolchain
@@ -182,6 +183,10 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         deployed = clock.run("deploying", lambda: deploy_checked(scheduled, manifest, library, goal, folder, toolchain))
     path = Path(output) if output is not None else Path(f"{source.name}.{goal.name}.so")
     size = artifact.write_artifact(path, library, manifest)
+    # Those of an earlier compilation would be another model's.
+    reference_samples.beside(path).unlink(missing_ok=True)
+    if checked.for_devices is not None:
+        artifact.write_atomically(reference_samples.beside(path), reference_samples.encode(checked.for_devices))
     report = Report(
         model=source.name,
         artifact=str(path),

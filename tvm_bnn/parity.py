@@ -96,8 +96,7 @@ def compare(
     exact: bool = True,
 ) -> Parity:
     """Compare outputs, a list of arrays for each batch; the first axis of each array counts samples."""
-    magnitude: float = max(float(np.abs(array).max(initial=0)) for batch in expected for array in batch)
-    tolerance = TOLERANCE * max(magnitude, float(np.finfo(np.float32).tiny))
+    tolerance = _tolerance(expected)
     ours = _differences(outputs, expected)
     theirs = None if yardstick is None else _differences(yardstick, expected)
     first = [batch[0] for batch in expected]
@@ -118,6 +117,19 @@ def compare(
         relative_error=_relative_error(outputs, expected),
         exact=exact,
     )
+
+
+def permitted(expected: Sequence[Sequence[Array]], yardstick: Sequence[Sequence[Array]] | None) -> tuple[float, float]:
+    """Return by how much an output may differ, and the share of samples that may differ by more."""
+    tolerance = _tolerance(expected)
+    if yardstick is None:
+        return tolerance, ALWAYS_ALLOWED
+    return tolerance, max(ALWAYS_ALLOWED, 2 * float((_differences(yardstick, expected) > tolerance).mean()))
+
+
+def _tolerance(expected: Sequence[Sequence[Array]]) -> float:
+    magnitude: float = max(float(np.abs(array).max(initial=0)) for batch in expected for array in batch)
+    return TOLERANCE * max(magnitude, float(np.finfo(np.float32).tiny))
 
 
 def _relative_error(outputs: Sequence[Sequence[Array]], expected: Sequence[Sequence[Array]]) -> float:

@@ -14,18 +14,21 @@ import numpy.typing as npt
 
 from rpc import emulation
 from rpc.measurement import measure
+from rpc.reference_samples import ReferenceSamples
 from schedules import host
 from schedules.errors import UserError
 from schedules.target import Target
 from tvm_bnn.artifact import Manifest, TensorSpec
 from tvm_bnn.compilation_report import Latency
 from tvm_bnn.front_ends.source import Reference
-from tvm_bnn.parity import MOST_RELATIVE_ERROR, Parity, compare
+from tvm_bnn.parity import MOST_RELATIVE_ERROR, Parity, compare, permitted
 from tvm_bnn.runtime import Model
 
 Array = npt.NDArray[Any]
 RANDOM_BATCHES = 16
 SEED = 0
+#: Of inputs that are stored beside an artifact.
+MOST_DEVICE_BYTES = 4 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +52,10 @@ class Samples:
 
 @dataclasses.dataclass(frozen=True)
 class Checked:
-    """What verification found; where something is None, the text beside it says why."""
+    """What verification found; where something is None, the text beside it says why.
+
+    ``for_devices`` are samples to verify the artifact on elsewhere; None if float layers run on bytes.
+    """
 
     parity: Parity | None
     not_verified: str
@@ -57,6 +63,7 @@ class Checked:
     latency: Latency | None
     not_measured: str
     reference_accuracy: float | None = None
+    for_devices: ReferenceSamples | None = None
 
 
 NOT_ASKED = Checked(None, "not asked for (--no-verify)", None, None, "not asked for (--no-verify)")
@@ -93,10 +100,12 @@ def verify(
     batches = (
         _random_batches(manifest.inputs, reference.examples) if samples is None else _batches(manifest.inputs, samples)
     )
+    expected = [reference.run(batch) for batch in batches]
+    yardstick = reference.run_double(batches) if exact else None
+    for_devices = _for_devices(batches, expected, yardstick, exact)
     missing = None if target.runs_here else emulation.prepare(target.machine)
     if missing is not None:
-        return Checked(None, missing, None, None, _needs_board(target))
-    expected = [reference.run(batch) for batch in batches]
+        return Checked(None, missing, None, None, _needs_board(target), for_devices=for_devices)
     with _library_file(library) as path:
         if target.runs_here:
             model = Model(manifest, path)
@@ -106,7 +115,7 @@ def verify(
         parity = compare(
             outputs,
             expected,
-            reference.run_double(batches) if exact else None,
+            yardstick,
             reference.zero_signs,
             reference.name,
             samples.source if samples is not None else f"random, seed {SEED}",
@@ -122,6 +131,26 @@ def verify(
         latency,
         "" if latency is not None else _needs_board(target),
         _accuracy(expected, samples),
+        for_devices,
+    )
+
+
+def _for_devices(
+    batches: Sequence[list[Array]],
+    expected: Sequence[Sequence[Array]],
+    yardstick: Sequence[Sequence[Array]] | None,
+    exact: bool,
+) -> ReferenceSamples | None:
+    """Return as many batches as are worth storing, with what a device has to answer; None where nothing need agree."""
+    if not exact:
+        return None
+    kept = max(1, min(len(batches), MOST_DEVICE_BYTES // max(1, sum(array.nbytes for array in batches[0]))))
+    tolerance, share = permitted(expected, yardstick)
+    return ReferenceSamples(
+        tuple(np.concatenate(parts) for parts in zip(*batches[:kept], strict=True)),
+        tuple(np.concatenate(parts) for parts in zip(*expected[:kept], strict=True)),
+        tolerance,
+        share,
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tvm
 
-from schedules import bconv2d, int8
+from schedules import bconv2d, bf16, int8
 from schedules.isa import Isa
 from schedules.workload import layer_of, tensors_of
 
@@ -27,7 +27,14 @@ def operands(function: tvm.tirx.PrimFunc, isa: Isa, results: int) -> list[Array]
     terms = 1 if layer is None else layer.terms
     counts = terms * (isa.word_bits if layer is not None and layer.kernel.anchor == bconv2d.ANCHOR else 1)
     inputs = tensors_of(function)[: -results or None]
-    words = isa.word_dtype if layer is None or layer.kernel.anchor != int8.ANCHOR else ""
+    anchor = "" if layer is None else layer.kernel.anchor
+    if anchor == bf16.ANCHOR:
+        # Random bits would be infinities and no numbers among others.
+        return [
+            bf16.bf16_bits(rng.standard_normal(shape)) if dtype == "uint16" else _draw(rng, shape, dtype, False, 1)
+            for shape, dtype in inputs
+        ]
+    words = isa.word_dtype if anchor != int8.ANCHOR else ""
     return [
         _draw(rng, shape, dtype, dtype == words and index < _WORDS, counts)
         for index, (shape, dtype) in enumerate(inputs)

@@ -95,7 +95,8 @@ def print_verdicts(
 
 
 def _share(task: Task, verdict: Verdict, peaks: dict[bool, float]) -> str:
-    peak = peaks.get(task.binary) if "int8" not in task.name and verdict.kind == "measured" else None
+    is_narrow = any(kind in task.name for kind in ("int8", "bf16"))
+    peak = peaks.get(task.binary) if not is_narrow and verdict.kind == "measured" else None
     return "-" if peak is None else f"{verdict.macs / verdict.seconds / peak:.0%}"
 
 

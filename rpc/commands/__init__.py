@@ -1,0 +1,1 @@
+"""The commands of ``python -m rpc``, one a module; each is also a function."""

@@ -1,0 +1,39 @@
+"""``python -m rpc board-image``."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from rpc.exposure import LOOPBACK, SERVER_PORT
+from rpc.tracker_protocol import DEFAULT_PORT
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Make a folder to copy to a board: server, libraries, start script, systemd unit."""
+
+    board: str
+    """What board it is, by its name as a target: rpi4, rk3588, jetson-nano, …"""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """Folder to write; it must not exist, or be empty."""
+    key: str = ""
+    """What clients ask for; by default the board's name."""
+    tracker: str = f"{LOOPBACK}:{DEFAULT_PORT}"
+    """The tracker as the board sees it; the default is the end of the tunnel."""
+    port: int = SERVER_PORT
+    """Where the board's server listens, on the board's loopback."""
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command."""
+    options = tyro.cli(Options, args=arguments, prog="python -m rpc board-image")
+    from rpc.board_image import write_board_image
+    from rpc.tracker_client import parse_address
+
+    tracker = parse_address(options.tracker)
+    size = write_board_image(options.output, options.board, options.key or options.board, tracker, options.port)
+    print(f"{options.output}: {size / 1e6:.2f} MB for {options.board}; copy it to the board and run ./start.sh there")

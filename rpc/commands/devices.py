@@ -1,0 +1,38 @@
+"""``python -m rpc devices``."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import Literal
+
+import tyro
+
+from rpc.exposure import LOOPBACK
+from rpc.tracker_protocol import DEFAULT_PORT
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """List a tracker's devices: free or busy, what they are, and how many clients wait."""
+
+    tracker: str = f"{LOOPBACK}:{DEFAULT_PORT}"
+    """The tracker, HOST:PORT."""
+    format: Literal["table", "json"] = "table"
+    """How to print them."""
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command."""
+    options = tyro.cli(Options, args=arguments, prog="python -m rpc devices")
+    import msgspec
+
+    from rpc.tracker_client import parse_address, summary
+
+    found = summary(parse_address(options.tracker))
+    if options.format == "json":
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+    else:
+        from rpc.device_tables import print_devices
+
+        print_devices(found)

@@ -1,0 +1,128 @@
+"""``python -m tvm_bnn.lab``: compile a model for several boards, run it on them through a tracker, compare answers.
+
+Without boards, it emulates them. It is the device lab in one command; each step is a command of its own, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from schedules.errors import UserError
+
+if TYPE_CHECKING:
+    from rpc.records import DeviceRecord
+    from rpc.tracker_client import Address
+
+ZOO = Path(__file__).parent / "zoo"
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Compile a model for several boards, run it on each through a tracker, and hold the answers against PyTorch's."""
+
+    model: Annotated[Path, tyro.conf.Positional] = ZOO / "digits.pt2"
+    """As for tvm_bnn.compile; by default the embedded network for handwritten digits."""
+    board: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """A board, by its name as a target; once for each. By default rpi3 and rpi4."""
+    tracker: str = ""
+    """Of the lab where the boards are registered under these names, HOST:PORT; by default they are emulated here."""
+    inputs: Path | None = None
+    """As for tvm_bnn.compile."""
+    repeats: int = 50
+    """Samples of each latency on real boards; emulated ones are not timed."""
+    record: Path | None = None
+    """File that results are appended to, one JSON line each."""
+    debug: bool = False
+    """Show the traceback of an error."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    options = tyro.cli(Options, args=arguments, prog="tvm_bnn.lab")
+    try:
+        _show(options, run_lab(options))
+    except UserError as error:
+        if options.debug:
+            raise
+        from tvm_bnn.console import complain
+
+        complain(str(error))
+        return 1
+    return 0
+
+
+def run_lab(options: Options) -> list[DeviceRecord]:
+    """Return a record for each board.
+
+    Raises
+    ------
+    UserError
+        If the model cannot be compiled, a board cannot be had, or it answers wrongly.
+    """
+    from rpc.tracker_client import parse_address
+
+    boards = options.board or ("rpi3", "rpi4")
+    tracker = parse_address(options.tracker) if options.tracker else None
+    with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
+        artifacts = {board: _compiled(options, board, Path(folder)) for board in boards}
+        if tracker is not None:
+            return [_measured(tracker, board, artifacts[board], options.repeats) for board in boards]
+        from rpc.emulated_boards import emulated_key
+
+        with _emulated_lab(boards) as local:
+            return [_measured(local, emulated_key(board), artifacts[board], 0) for board in boards]
+
+
+def _compiled(options: Options, board: str, folder: Path) -> Path:
+    from tvm_bnn.compiler import compile_model
+    from tvm_bnn.sample_files import digits_samples, read_samples
+
+    samples = None
+    if options.inputs is not None:
+        samples = read_samples(options.inputs)
+    elif options.model == ZOO / "digits.pt2":
+        samples = digits_samples()
+    path = folder / f"{options.model.stem}.{board}.so"
+    return compile_model(options.model, target=board, output=path, samples=samples).path
+
+
+@contextlib.contextmanager
+def _emulated_lab(boards: tuple[str, ...]) -> Iterator[Address]:
+    """Run a tracker and emulated boards until the block ends."""
+    from rpc.emulated_boards import emulated_boards, emulated_key
+    from rpc.local_tracker import local_tracker, wait_for_devices
+    from tvm_bnn.console import stage
+
+    with local_tracker() as tracker, stage("starting emulated boards"), emulated_boards(boards, tracker):
+        wait_for_devices(tracker, [emulated_key(board) for board in boards])
+        yield tracker
+
+
+def _measured(tracker: Address, key: str, artifact: Path, repeats: int) -> DeviceRecord:
+    from rpc.device_measurement import Plan, candidate, measure_on_device
+    from tvm_bnn.console import stage
+
+    with stage(f"running on {key}"):
+        (record,) = measure_on_device(tracker, key, [candidate(artifact)], Plan(repeats=repeats))
+    return record
+
+
+def _show(options: Options, records: list[DeviceRecord]) -> None:
+    from rpc.device_tables import print_boards
+    from rpc.records import append
+
+    if options.record is not None:
+        append(options.record, records)
+    print_boards(records)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
