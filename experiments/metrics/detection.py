@@ -27,11 +27,21 @@ class Boxes:
         ``(N,)`` integers.
     scores
         ``(N,)``, the detector's; ones for what is really there.
+    ignored
+        ``(N,)`` bool, or None for none: objects (VOC's difficult ones, COCO's crowds) that need not be found, and
+        whose boxes are not false either.
     """
 
     corners: Array
     labels: Array
     scores: Array
+    ignored: Array | None = None
+
+    def wanted(self, label: int) -> Array:
+        """Return which objects of a class must be found, of those of that class, ``(M,)`` bool."""
+        here = self.labels == label
+        every: Array = np.ones(int(here.sum()), np.bool_)
+        return every if self.ignored is None else ~self.ignored[here]
 
 
 def iou(a: Array, b: Array) -> Array:
@@ -64,7 +74,7 @@ def mean_average_precision(
     ValueError
         If no image holds an object.
     """
-    present = [label for label in range(classes) if any((boxes.labels == label).any() for boxes in truth)]
+    present = [label for label in range(classes) if any(boxes.wanted(label).any() for boxes in truth)]
     if not present:
         raise ValueError("no object in any image: there is no average precision")
     return _PERCENT * float(
@@ -74,7 +84,7 @@ def mean_average_precision(
 
 def average_precision(truth: Sequence[Boxes], found: Sequence[Boxes], label: int, overlap: float) -> float:
     """Return the area under the precision-recall curve of one class, all points (VOC 2010 and later), in [0, 1]."""
-    objects = sum(int((boxes.labels == label).sum()) for boxes in truth)
+    objects = sum(int(boxes.wanted(label).sum()) for boxes in truth)
     hits = [
         (score, right)
         for real, guess in zip(truth, found, strict=True)
@@ -93,11 +103,15 @@ def _matched(real: Boxes, guess: Boxes, label: int, overlap: float) -> list[tupl
     """Return each guess's score and whether it is the first to hit an object: a second hit is a false one."""
     corners, scores = guess.corners[guess.labels == label], guess.scores[guess.labels == label]
     overlaps = iou(corners, real.corners[real.labels == label])
+    wanted = real.wanted(label)
     taken: set[int] = set()
     rows = []
     for index in np.argsort(-scores, kind="stable"):
         best = int(overlaps[index].argmax()) if overlaps.shape[1] else -1
-        right = best >= 0 and bool(overlaps[index, best] >= overlap) and best not in taken
+        hit = best >= 0 and bool(overlaps[index, best] >= overlap)
+        if hit and not wanted[best]:
+            continue
+        right = hit and best not in taken
         if right:
             taken.add(best)
         rows.append((float(scores[index]), right))

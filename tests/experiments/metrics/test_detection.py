@@ -49,3 +49,11 @@ def test_an_overlap_of_six_tenths_counts_for_three_of_the_ten_thresholds():
 def test_images_without_objects_have_no_average_precision():
     with pytest.raises(ValueError, match="no object"):
         mean_average_precision([boxes()], [boxes()], 1)
+
+
+def test_a_difficult_object_need_not_be_found_and_may_be():
+    truth = [boxes((0, 0, 1, 1, 0), (9, 9, 10, 10, 0))]
+    ignoring = Boxes(truth[0].corners, truth[0].labels, truth[0].scores, np.array([False, True]))
+    easy, both = boxes((0, 0, 1, 1, 0)), boxes((9, 9, 10, 10, 0), (0, 0, 1, 1, 0), scores=[0.9, 0.8])
+    assert mean_average_precision([ignoring], [easy], 1) == 100.0
+    assert mean_average_precision([ignoring], [both], 1) == 100.0
