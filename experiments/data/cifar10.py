@@ -74,10 +74,10 @@ class _ArraysOnly(pickle.Unpickler):
     """A pickle may call any function it names; these files need two of NumPy's."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if module.split(".")[0] == "numpy" and name in {"_reconstruct", "ndarray", "dtype"}:
+        if module.split(".", maxsplit=1)[0] == "numpy" and name in {"_reconstruct", "ndarray", "dtype"}:
             from numpy._core import multiarray
 
-            return {"_reconstruct": multiarray._reconstruct, "ndarray": np.ndarray, "dtype": np.dtype}[name]  # type: ignore[attr-defined]  # noqa: SLF001
+            return {"_reconstruct": multiarray._reconstruct, "ndarray": np.ndarray, "dtype": np.dtype}[name]  # type: ignore[attr-defined]
         if (module, name) == ("_codecs", "encode"):
             import codecs
 
