@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from experiments.architectures import resnet
+from experiments.architectures import bert, bi_real_net, fsmn, point_net, quick_net, react_net, resnet, vgg_small
 from experiments.architectures.architecture import Architecture
 from schedules.errors import UserError
 
 __all__ = ["ARCHITECTURES", "Architecture", "find_architecture"]
 
-ARCHITECTURES: tuple[Architecture, ...] = (*resnet.ARCHITECTURES,)
+ARCHITECTURES: tuple[Architecture, ...] = (
+    *resnet.ARCHITECTURES,
+    *vgg_small.ARCHITECTURES,
+    *bi_real_net.ARCHITECTURES,
+    *react_net.ARCHITECTURES,
+    *quick_net.ARCHITECTURES,
+    *point_net.ARCHITECTURES,
+    *bert.ARCHITECTURES,
+    *fsmn.ARCHITECTURES,
+)
 
 
 def find_architecture(name: str) -> Architecture:

@@ -96,6 +96,12 @@ class Binarizer(abc.ABC):
         bits = (1, 1) if self.binary_activations else (REAL_BITS, REAL_BITS)
         return BinaryMatmul(self.activation(), self.activation(), bits)
 
+    def attend(self, weights: nn.Module) -> nn.Module:
+        """Return a product of attention weights, which ``weights`` binarizes, and values."""
+        if not self.binary_activations:
+            return self.matmul()
+        return BinaryMatmul(weights, self.activation())
+
     def nonlinearity(self, channels: int) -> nn.Module:
         """Return what stands between two layers, besides norms: Hardtanh, unless the method has its own."""
         del channels

@@ -8,6 +8,7 @@ from torch import nn
 from experiments.binarizers.binarizer import Binarizer
 from experiments.binarizers.estimators import sign, with_slope
 from experiments.binarizers.geometry import Geometry
+from experiments.binarizers.layer import ScaledSigns
 
 
 class QuantizedUnit(nn.Module):
@@ -28,11 +29,15 @@ class QuantizedUnit(nn.Module):
 
 
 class LayerScaledSign(nn.Module):
-    """sign(w) mean|w| with the mean over the whole layer, and the gradient of the identity (eq. 8)."""
+    """E sign(w), E = mean|w| over the whole layer, with the gradient of the identity (eq. 8).
 
-    def forward(self, w: torch.Tensor) -> torch.Tensor:
+    As E is multiplied behind the product, the sign's own slope is 1 / E.
+    """
+
+    def forward(self, w: torch.Tensor) -> ScaledSigns:
         """Binarize."""
-        return with_slope(sign(w) * w.abs().mean(), torch.ones_like(w), w)
+        scale = w.detach().abs().mean()
+        return ScaledSigns(with_slope(sign(w), torch.ones_like(w) / scale, w), scale)
 
 
 class DoReFa(Binarizer):

@@ -11,7 +11,8 @@ from torch.nn import functional
 from experiments.binarizers.binarizer import Binarizer
 from experiments.binarizers.estimators import sign, with_slope
 from experiments.binarizers.geometry import Geometry
-from experiments.binarizers.scales import row_mean
+from experiments.binarizers.layer import ScaledSigns
+from experiments.binarizers.scales import channel_scale
 
 FREQUENCY = 1.0
 FIRST_TERMS, LAST_TERMS = 9, 18
@@ -69,16 +70,17 @@ class FourierSign(nn.Module):
         return signs + self.share * correction
 
 
-class FourierWeight(FourierSign):
+class FourierWeight(nn.Module):
     """The same for weights, whose noise module takes a whole filter; times mean|w| per output channel."""
 
     def __init__(self, geometry: Geometry) -> None:
         """Take the layer's shape."""
-        super().__init__(math.prod(geometry.weight_shape[1:]), -1)
+        super().__init__()
+        self.sign = FourierSign(math.prod(geometry.weight_shape[1:]), -1)
 
-    def forward(self, w: torch.Tensor) -> torch.Tensor:
+    def forward(self, w: torch.Tensor) -> ScaledSigns:
         """Binarize."""
-        return super().forward(w.flatten(1)).view_as(w) * row_mean(w.abs()).detach()
+        return ScaledSigns(self.sign(w.flatten(1)).view_as(w), channel_scale(w))
 
 
 class PlainFourierSign(nn.Module):

@@ -7,11 +7,30 @@ for products can tell the layer's own one from those that only prepare a weight 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from experiments.binarizers.geometry import Geometry
+
+
+class ScaledSigns(NamedTuple):
+    """Binarized weights whose scale is multiplied behind the product.
+
+    Sums of signs are exact in float32 and sums of ±α are not: where as many of them are positive as negative, rounding
+    would decide the next sign, differently on every machine.
+
+    Parameters
+    ----------
+    signs
+        Of the weight's shape, of few values.
+    scale
+        ``(outputs,)``, or a scalar.
+    """
+
+    signs: torch.Tensor
+    scale: torch.Tensor
 
 
 class Unscaled(nn.Module):
@@ -32,14 +51,14 @@ class Real(nn.Module):
 
 
 class BinaryLayer(nn.Module):
-    """``scale(product(inputs(x), weights(w)), x) + bias``.
+    """``scale(inputs(x) * weights(w), x) + bias``, in which ``*`` is the convolution or linear map.
 
     Parameters
     ----------
     geometry
         The layer's shape.
     inputs, weights
-        Binarize an operand: a tensor in, a tensor of few values out.
+        Binarize an operand: a tensor in, a tensor of few values out, or `ScaledSigns` of a weight.
     scale
         Takes the product and the layer's input.
     bias
@@ -78,7 +97,10 @@ class BinaryLayer(nn.Module):
 
     def product(self, x: torch.Tensor) -> torch.Tensor:
         """Return the product of the binarized operands."""
-        return self.geometry.convolve(self.inputs(x), self.weights(self.weight))
+        weights = self.weights(self.weight)
+        if not isinstance(weights, ScaledSigns):
+            return self.geometry.convolve(self.inputs(x), weights)
+        return self.geometry.convolve(self.inputs(x), weights.signs) * self.geometry.per_channel(weights.scale)
 
     def extra_repr(self) -> str:
         """Show the shape in a printed model."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
 from experiments.binarizers.estimators import inside, sign, with_slope
 from experiments.binarizers.geometry import Geometry
+from experiments.binarizers.layer import ScaledSigns
 
 
 def row_mean(w: torch.Tensor) -> torch.Tensor:
@@ -25,27 +28,38 @@ def standardised(w: torch.Tensor) -> torch.Tensor:
     return centred(w) / deviation
 
 
-class RowScaledSign(nn.Module):
-    """mean|w| per output channel times sign(w); the slope is that scale inside [-1, 1].
+def channel_scale(w: torch.Tensor) -> torch.Tensor:
+    """Return α ``(outputs,)``: mean|w| per output channel (Rastegari et al., ECCV 2016, eq. 6), without gradient."""
+    return w.detach().abs().flatten(1).mean(1)
 
-    The scale is XNOR-Net's α (Rastegari et al., ECCV 2016, eq. 6). With the scale a constant and the sign's derivative
-    that of clamp, the chain rule gives this slope.
+
+class RowScaledSign(nn.Module):
+    """α sign(w) with α = mean|w| per output channel; the slope of the sign is that of clamp.
+
+    With the scale taken for a constant, as all who do it so do, the gradient is α 1_{|w| <= 1}.
     """
 
-    def forward(self, w: torch.Tensor) -> torch.Tensor:
+    def forward(self, w: torch.Tensor) -> ScaledSigns:
         """Binarize."""
-        alpha = row_mean(w.abs())
-        return with_slope(alpha * sign(w), alpha * inside(w), w)
+        return ScaledSigns(with_slope(sign(w), inside(w), w), channel_scale(w))
+
+
+def unit_scale(geometry: Geometry) -> torch.Tensor:
+    """Return 1 / sqrt(fan-in) for each output: sums of as many random signs then have variance 1.
+
+    Without norms between layers, sums that are not scaled lie outside every estimator's window.
+    """
+    return torch.full((geometry.outputs,), math.prod(geometry.weight_shape[1:]) ** -0.5)
 
 
 class LearnedScale(nn.Module):
-    """A learned factor for each output channel, 1 at first."""
+    """A learned factor for each output channel."""
 
     def __init__(self, geometry: Geometry) -> None:
-        """Start as the identity."""
+        """Start at `unit_scale`."""
         super().__init__()
         self.geometry = geometry
-        self.alpha = nn.Parameter(torch.ones(geometry.outputs))
+        self.alpha = nn.Parameter(unit_scale(geometry))
 
     def forward(self, product: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Scale the product."""

@@ -11,16 +11,22 @@ from torch.nn import functional
 from experiments.binarizers.binarizer import Binarizer
 from experiments.binarizers.estimators import ClippedSign, inside, sign, with_slope
 from experiments.binarizers.geometry import Geometry
-from experiments.binarizers.scales import row_mean
+from experiments.binarizers.layer import ScaledSigns
+from experiments.binarizers.scales import channel_scale
 
 
 class OptimalScaledSign(nn.Module):
-    """α sign(w), α = mean|w| of the filter (eq. 6), with the slope 1/n + α 1_{|w| <= 1} (section 3.1)."""
+    """α sign(w), α = mean|w| of the filter (eq. 6), with the gradient 1/n + α 1_{|w| <= 1} (section 3.1).
 
-    def forward(self, w: torch.Tensor) -> torch.Tensor:
+    As α is multiplied behind the product, the sign's own slope is that over α.
+    """
+
+    def forward(self, w: torch.Tensor) -> ScaledSigns:
         """Binarize ``(outputs, ...)`` weights; n counts the weights of a filter."""
-        alpha = row_mean(w.abs())
-        return with_slope(alpha * sign(w), 1 / math.prod(w.shape[1:]) + alpha * inside(w), w)
+        alpha = channel_scale(w)
+        count = math.prod(w.shape[1:])
+        slope = inside(w) + 1 / (count * alpha.view(-1, *(1,) * (w.dim() - 1)))
+        return ScaledSigns(with_slope(sign(w), slope, w), alpha)
 
 
 class MagnitudeMap(nn.Module):
@@ -43,7 +49,7 @@ class MagnitudeMap(nn.Module):
         shape = self.geometry
         if shape.kind == "linear":
             return product * x.abs().mean(-1, keepdim=True)
-        groups = x.abs().unflatten(1, (shape.groups, -1)).mean(2)
+        groups = x.abs().view(len(x), shape.groups, -1, *x.shape[2:]).mean(2)
         convolution = functional.conv2d if shape.kind == "conv2d" else functional.conv1d
         k = convolution(groups, self.box, None, shape.stride, shape.padding, shape.dilation, shape.groups)
         return product * (k if shape.groups == 1 else k.repeat_interleave(shape.outputs // shape.groups, dim=1))

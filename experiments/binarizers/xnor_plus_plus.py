@@ -9,20 +9,22 @@ from torch.nn.parameter import UninitializedParameter
 from experiments.binarizers.binarizer import Binarizer
 from experiments.binarizers.estimators import ClippedSign
 from experiments.binarizers.geometry import Geometry
+from experiments.binarizers.scales import unit_scale
 from schedules.errors import UserError
 
 
 class OutputFactors(nn.Module):
-    """Γ = α ⊗ β ⊗ γ, a vector for the channels and one for each spatial axis (case 4, eq. 8); all 1 at first.
+    """Γ = α ⊗ β ⊗ γ, a vector for the channels and one for each spatial axis (case 4, eq. 8).
 
-    The axes' lengths are those of the first output.
+    α starts at `unit_scale`, the others at 1. The
+    axes' lengths are those of the first output.
     """
 
     def __init__(self, geometry: Geometry) -> None:
         """Make α; the others wait for an output."""
         super().__init__()
         self.geometry = geometry
-        self.channels = nn.Parameter(torch.ones(geometry.outputs))
+        self.channels = nn.Parameter(unit_scale(geometry))
         self.axes = nn.ParameterList(UninitializedParameter() for _ in range(geometry.axes))
 
     def forward(self, product: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -42,7 +44,7 @@ class OutputFactors(nn.Module):
         return scaled
 
     def _factors(self, axis: int, length: int) -> torch.Tensor:
-        factors = self.axes[axis]
+        factors: torch.Tensor = self.axes[axis]
         if isinstance(factors, UninitializedParameter):
             factors.materialize((length,))
             nn.init.ones_(factors)
