@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from experiments.architectures import bert, bi_real_net, fsmn, point_net, quick_net, react_net, resnet, vgg_small
+from experiments.architectures import (
+    bert,
+    bi_real_net,
+    faster_rcnn,
+    fsmn,
+    matting,
+    point_net,
+    quick_net,
+    react_net,
+    resnet,
+    ssd,
+    vgg_small,
+)
 from experiments.architectures.architecture import Architecture
 from schedules.errors import UserError
 
@@ -14,9 +26,12 @@ ARCHITECTURES: tuple[Architecture, ...] = (
     *bi_real_net.ARCHITECTURES,
     *react_net.ARCHITECTURES,
     *quick_net.ARCHITECTURES,
+    *ssd.ARCHITECTURES,
+    *faster_rcnn.ARCHITECTURES,
     *point_net.ARCHITECTURES,
     *bert.ARCHITECTURES,
     *fsmn.ARCHITECTURES,
+    *matting.ARCHITECTURES,
 )
 
 

@@ -20,7 +20,15 @@ SEED = 0
 
 @dataclasses.dataclass(frozen=True)
 class InputSpec:
-    """One input without its batch axis; ``vocabulary`` is positive for word numbers, which are below it."""
+    """One input without its batch axis.
+
+    Parameters
+    ----------
+    shape
+        Of a sample.
+    vocabulary
+        Positive for word numbers, which are below it.
+    """
 
     shape: tuple[int, ...]
     vocabulary: int = 0
