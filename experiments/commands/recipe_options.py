@@ -31,6 +31,8 @@ class RecipeOptions:
     """First binary activations with real weights, then all binary, as ReActNet is trained."""
     distillation: float = 0.0
     """Weight of the full-precision twin's predictions in the loss."""
+    from_float: bool = True
+    """Start from the trained full-precision twin, which is trained first; else from random weights."""
     seed: int = 0
     """Of weights, order and augmentation."""
     samples: int | None = None

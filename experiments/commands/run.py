@@ -49,8 +49,8 @@ class Options:
     """Folder for results.jsonl, checkpoints and artifacts."""
     repeats: int = 30
     """Samples of each measurement."""
-    threads: int = 2
-    """Threads that training may use; measurements take one."""
+    threads: int = 1
+    """Threads that training may use; small networks gain nothing from more. Measurements take one."""
     recipe: tyro.conf.OmitArgPrefixes[RecipeOptions] = dataclasses.field(default_factory=RecipeOptions)
     """How everything is trained."""
     debug: bool = False

@@ -19,7 +19,7 @@ class Shape:
     Parameters
     ----------
     sample
-        Without the batch: ``(C, H, W)``, ``(3, P)`` or ``(P, 3)``, ``(L,)``, ``(1, mels, frames)``.
+        Without the batch: ``(C, H, W)``, ``(3, P)`` or ``(P, 3)``, ``(L,)``, ``(1, mels, frames)``, ``(T, 3, H, W)``.
     vocabulary
         Different words, of text.
     """
@@ -82,7 +82,7 @@ SOURCES = (
     Source("solids", "points", lambda _path, shape: solids.load(shape.points), embedded=True),
     Source("reviews", "text", lambda _p, shape: reviews.load(shape.sample[0], shape.vocabulary), embedded=True),
     Source("tones", "audio", lambda _path, _shape: tones.load(), embedded=True),
-    Source("portraits", "matting", lambda _p, shape: portraits.load(*shape.sample[-2:]), embedded=True),
+    Source("portraits", "matting", lambda _p, shape: portraits.load(shape.sample[0], *shape.sample[-2:]), embedded=True),
 )
 #: What each modality is tried on without a download.
 DEFAULTS: dict[Task, str] = {source.task: source.name for source in SOURCES if source.embedded}

@@ -71,25 +71,31 @@ def trained(plan: Plan, cell: Cell, recipe: Recipe | None = None) -> Network:
             job.binarizer.on_epoch(model, max(0, job.recipe.epochs - 1), max(1, job.recipe.epochs))
             model.load_state_dict(done["model"])
             return Network(job, model.eval(), done["score"], done["seconds"], key)
-        teacher = _teacher(plan, cell, job)
+        twin = _twin(plan, cell, job)
         partial = folder / f"{key}.partial.pt"
-        made = train(job, partial, teacher=teacher)
+        made = train(
+            job,
+            partial,
+            start=twin if job.recipe.from_float else None,
+            teacher=twin if job.recipe.distillation else None,
+        )
         content = {"model": made.model.state_dict(), "score": made.score, "seconds": made.seconds}
         checkpoint.save(folder / f"{key}.pt", {**content, "losses": list(made.losses)})
         partial.unlink(missing_ok=True)
     return Network(job, made.model, made.score, made.seconds, key)
 
 
-def _teacher(plan: Plan, cell: Cell, job: Job) -> nn.Module | None:
-    """Return the full-precision twin if the recipe wants one."""
-    if not job.recipe.distillation or cell.algorithm == FLOAT.name:
+def _twin(plan: Plan, cell: Cell, job: Job) -> nn.Module | None:
+    """Return the full-precision twin if the recipe wants it, to start from or to learn from."""
+    wanted = job.recipe.from_float or job.recipe.distillation
+    if not wanted or cell.algorithm == FLOAT.name:
         return None
     return trained(plan, msgspec.structs.replace(cell, algorithm=FLOAT.name), plain(job.recipe)).model
 
 
 def plain(recipe: Recipe) -> Recipe:
-    """Return the recipe by which a full-precision network is trained: no stages, no teacher."""
-    return msgspec.structs.replace(recipe, two_stage=False, distillation=0.0)
+    """Return the recipe by which a full-precision network is trained: no stages, no twin."""
+    return msgspec.structs.replace(recipe, two_stage=False, distillation=0.0, from_float=False)
 
 
 def _key(plan: Plan, job: Job) -> str:

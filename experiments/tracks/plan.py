@@ -19,14 +19,14 @@ RESULTS = "results.jsonl"
 #: What a task is learnt by, where nobody says otherwise; further ones of the same task are the architecture track's.
 _TYPICAL: dict[Task, tuple[str, ...]] = {
     "image": ("resnet-20", "vgg-small"),
-    "detection": ("ssd300-vgg16",),
+    "detection": ("ssd300",),
     "points": ("pointnet-vanilla", "pointnet"),
     "text": ("bert-tiny", "bert-small"),
     "audio": ("dfsmn", "fsmn"),
     "matting": ("bimatting",),
 }
 #: Pictures of 224 pixels are for larger networks.
-_TYPICAL_FOR_DATA = {"imagenet": ("resnet-18", "resnet-34"), "coco": ("faster-rcnn-resnet18",)}
+_TYPICAL_FOR_DATA = {"imagenet": ("resnet-18", "resnet-34"), "coco": ("ssd300",)}
 
 
 class Workload(msgspec.Struct, frozen=True):

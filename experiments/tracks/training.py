@@ -43,9 +43,11 @@ def compute(plan: Plan, cell: Cell) -> Outcome:
 
 
 def recipe_of(plan: Plan, variant: str) -> Recipe:
-    """Return the plan's recipe with a variant's hyper-parameters."""
+    """Return the plan's recipe with a variant's hyper-parameters, from random weights: what is compared is training."""
     optimizer, rate, schedule = VARIANTS[variant]
-    return msgspec.structs.replace(plan.recipe, optimizer=optimizer, learning_rate=rate, schedule=schedule)
+    return msgspec.structs.replace(
+        plan.recipe, optimizer=optimizer, learning_rate=rate, schedule=schedule, from_float=False
+    )
 
 
 VARIANTS = {

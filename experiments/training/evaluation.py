@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -19,22 +18,36 @@ _BATCH = 128
 def evaluate(job: Job, model: nn.Module, split: Split | None = None) -> float:
     """Return a network's score in percent on the test split, or on another one."""
 
-    def call(*inputs: torch.Tensor) -> Array:
+    def call(*inputs: torch.Tensor) -> tuple[Array, ...]:
         with torch.no_grad():
-            return objective.primary(model(*inputs)).numpy()
+            return tuple(output.numpy() for output in objective.outputs_of(model(*inputs)))
 
-    return evaluate_calls(job, call, split)
+    return evaluate_calls(job, model, call, split)
 
 
-def evaluate_calls(job: Job, call: Callable[..., Array], split: Split | None = None, batch: int = _BATCH) -> float:
-    """Return the score of whatever takes the network's inputs and returns its first output."""
+def evaluate_calls(
+    job: Job, model: nn.Module, call: Callable[..., tuple[Array, ...]], split: Split | None = None
+) -> float:
+    """Return the score of whatever takes a network's inputs and returns its outputs.
+
+    Parameters
+    ----------
+    job
+        Of the network.
+    model
+        Knows a detector's anchors; it is not called.
+    call
+        Takes tensors, returns arrays.
+    split
+        The test split if None.
+    """
     chosen = job.dataset.test if split is None else split
     outputs, wanted = [], []
-    for numbers in batches(len(chosen), batch):
+    for numbers in batches(len(chosen), _BATCH):
         raw, targets = chosen[numbers]
-        outputs.append(np.asarray(call(*job.features(raw))))
+        outputs.append(call(*job.features(raw)))
         wanted.append(targets)
-    return objective.score(job.dataset, outputs, wanted)
+    return objective.score(job.dataset, outputs, wanted, objective.anchors_of(model))
 
 
 def batches(count: int, size: int) -> Iterator[list[int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
@@ -42,12 +42,12 @@ def features_for(architecture: Architecture, dataset: Dataset, small: bool) -> F
 
 
 def _pictures(raw: Array, spec: InputSpec) -> torch.Tensor:
-    """Return ``(N, C, H, W)`` about zero, of as many channels as the network takes."""
+    """Return ``(N, …, C, H, W)`` about zero, of as many channels as the network takes."""
     values = torch.from_numpy(np.ascontiguousarray(raw)).float().div_(255).sub_(_MEAN).div_(_DEVIATION)
     channels = spec.shape[-3]
     if channels == 1 and values.shape[-1] == _RGB:
         values = (values * _BT601).sum(-1, keepdim=True)
-    return values.expand(*values.shape[:-1], channels).movedim(-1, 1).contiguous()
+    return values.expand(*values.shape[:-1], channels).movedim(-1, -3).contiguous()
 
 
 def _clouds(raw: Array, spec: InputSpec) -> torch.Tensor:
@@ -120,8 +120,3 @@ def _moved(images: Array, rng: np.random.Generator, mirror: bool) -> Array:
         return piece[:, ::-1] if flips[number] else piece
 
     return np.stack([cut(number) for number in range(len(images))])
-
-
-def prepared(features: Features, dataset: Dataset, numbers: Sequence[int]) -> tuple[torch.Tensor, ...]:
-    """Return test samples as the network takes them."""
-    return features(dataset.test[numbers][0])

@@ -16,7 +16,7 @@ from experiments.data.dataset import first
 from experiments.training import checkpoint, objective
 from experiments.training.evaluation import evaluate
 from experiments.training.features import augmented
-from experiments.training.job import Job
+from experiments.training.job import Job, start_from
 from experiments.training.processes import Processes
 from experiments.training.real_weights import real_weights
 from experiments.training.recipe import make_optimizer, make_schedule
@@ -80,19 +80,12 @@ def train(
     """
     run = _Run(job, processes or Processes(), watcher or _Silent(), teacher, job.build())
     if start is not None:
-        start_weights(run.model, start)
+        start_from(run.model, start)
     run.restore(checkpoint.load(path) if path is not None else None)
     for stage, (epochs, real) in enumerate(job.recipe.stages):
         run.stage(stage, epochs, real, path)
     run.model.to("cpu").eval()
     return Trained(run.model, evaluate(job, run.model), run.seconds, tuple(run.losses))
-
-
-def start_weights(model: nn.Module, start: nn.Module) -> None:
-    """Copy what both networks have in common."""
-    from experiments.training.job import start_from
-
-    start_from(model, start)
 
 
 class _Run:
@@ -173,14 +166,14 @@ class _Run:
         """Return the loss of a batch, the teacher's part included."""
         raw, targets = self.split[numbers]
         inputs = [x.to(self.processes.device) for x in self.features(augmented(raw, self.job.dataset, rng))]
-        output = model(*inputs)
-        value = objective.loss(self.job.dataset, output, targets)
+        outputs = objective.outputs_of(model(*inputs))
+        value = objective.loss(self.job.dataset, outputs, targets, objective.anchors_of(self.model))
         weight = self.job.recipe.distillation
         if self.teacher is None or not weight:
             return value
         with torch.no_grad():
-            wanted = objective.primary(self.teacher(*inputs))
-        return value + weight * objective.distilled(objective.primary(output), wanted)
+            wanted = objective.outputs_of(self.teacher(*inputs))[0]
+        return value + weight * objective.distilled(outputs[0], wanted)
 
     def save(self, path: Path | None, optimizer: Any, schedule: Any) -> None:
         """Write the checkpoint, by the leading process."""

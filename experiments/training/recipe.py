@@ -31,6 +31,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         First with binary activations and real weights, then all binary from there (ReActNet, ECCV 2020, section 4.4).
     distillation
         Weight of the full-precision twin's predictions in the loss (ReActNet's distributional loss); 0 for none.
+    from_float
+        Start from the weights of the trained full-precision twin, as BiBench does; else from random ones.
     seed
         Of weights, order and augmentation.
     samples, steps
@@ -45,6 +47,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     schedule: Literal["cosine", "step"] = "cosine"
     two_stage: bool = False
     distillation: float = 0.0
+    from_float: bool = True
     seed: int = 0
     samples: int | None = None
     steps: int | None = None
