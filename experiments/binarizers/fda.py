@@ -11,7 +11,7 @@ from torch.nn import functional
 from experiments.binarizers.binarizer import Binarizer
 from experiments.binarizers.estimators import sign, with_slope
 from experiments.binarizers.geometry import Geometry
-from experiments.binarizers.layer import ScaledSigns
+from experiments.binarizers.layer import ScaledSigns, TrainingOnly
 from experiments.binarizers.scales import channel_scale
 
 FREQUENCY = 1.0
@@ -34,7 +34,7 @@ def series_slope(x: torch.Tensor, terms: int) -> torch.Tensor:
     return 4 * FREQUENCY / math.pi * torch.where(flat, count * torch.cos(u), closed)
 
 
-class NoiseAdaption(nn.Module):
+class NoiseAdaption(TrainingOnly):
     """Two narrow linear maps with ReLU between, and a sine as shortcut: what the truncated series lacks (eq. 9)."""
 
     def __init__(self, width: int) -> None:

@@ -33,6 +33,10 @@ class ScaledSigns(NamedTuple):
     scale: torch.Tensor
 
 
+class TrainingOnly(nn.Module):
+    """Marks a part that inference does without: neither its work nor its parameters count."""
+
+
 class Unscaled(nn.Module):
     """Leaves the product alone."""
 
@@ -86,8 +90,8 @@ class BinaryLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(geometry.outputs)) if bias else None
 
     @property
-    def products(self) -> int:
-        """How many products of binary operands one call computes."""
+    def weight_bases(self) -> int:
+        """How many binary tensors one weight becomes."""
         return 1
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
