@@ -82,7 +82,9 @@ SOURCES = (
     Source("solids", "points", lambda _path, shape: solids.load(shape.points), embedded=True),
     Source("reviews", "text", lambda _p, shape: reviews.load(shape.sample[0], shape.vocabulary), embedded=True),
     Source("tones", "audio", lambda _path, _shape: tones.load(), embedded=True),
-    Source("portraits", "matting", lambda _p, shape: portraits.load(shape.sample[0], *shape.sample[-2:]), embedded=True),
+    Source(
+        "portraits", "matting", lambda _p, shape: portraits.load(shape.sample[0], *shape.sample[-2:]), embedded=True
+    ),
 )
 #: What each modality is tried on without a download.
 DEFAULTS: dict[Task, str] = {source.task: source.name for source in SOURCES if source.embedded}

@@ -52,7 +52,7 @@ def _hardest(entropy: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
 
 
 def match(boxes: Boxes, anchors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return each anchor's class (0 for background) and offsets; each object has its best anchor, whatever its overlap."""
+    """Return each anchor's class (0 for background) and offsets; an object always has its best anchor."""
     labels = torch.zeros(len(anchors), dtype=torch.long)
     if not len(boxes.labels):
         return labels, torch.zeros(len(anchors), 4)

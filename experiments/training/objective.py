@@ -68,7 +68,9 @@ def distilled(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     return -(teacher.softmax(1) * student.log_softmax(1)).sum(1).mean()
 
 
-def score(dataset: Dataset, batches: Sequence[tuple[Array, ...]], targets: Sequence[Any], anchors: torch.Tensor) -> float:
+def score(
+    dataset: Dataset, batches: Sequence[tuple[Array, ...]], targets: Sequence[Any], anchors: torch.Tensor
+) -> float:
     """Return the data set's metric, in percent, of a network's outputs, batch by batch."""
     if dataset.task == "detection":
         truth = [boxes for batch in targets for boxes in batch]
