@@ -86,9 +86,9 @@ class Decoded:
 class Dataset:
     """A data set, split.
 
-    Raw inputs are: ``image`` and ``detection`` ``(N, H, W, C)`` uint8; ``matting`` ``(N, T, H, W, 3)`` uint8; ``points``
-    ``(N, P, 3)`` float32; ``text`` ``(N, L)`` int64 of word numbers, 0 behind the end; ``audio`` ``(N, T)`` float32
-    waves in [-1, 1].
+    Raw inputs are: ``image`` and ``detection`` ``(N, H, W, C)`` uint8; ``matting`` ``(N, T, H, W, 3)`` uint8;
+    ``points`` ``(N, P, 3)`` float32; ``text`` ``(N, L)`` int64 of word numbers, 0 behind the end; ``audio`` ``(N, T)``
+    float32 waves in [-1, 1].
 
     Targets are: a class ``(N,)`` int64 (``spearman``: a float); for each point a part ``(N, P)``; mattes
     ``(N, T, 1, H, W)`` float32; for detection a list of :class:`experiments.metrics.detection.Boxes`, corners from 0
