@@ -36,12 +36,15 @@ class Complexity(msgspec.Struct, frozen=True):
         A product of several bits, or of several bases, counts once for each pair of bits or bases.
     weights_total, weights_binary
         Weights of those layers, norms and biases included, and those stored in bits (once for each of their bits).
+    products_binary
+        How many products of binary operands there are.
     """
 
     macs_total: int
     macs_binary: int
     weights_total: int
     weights_binary: int
+    products_binary: int = 0
 
     @property
     def macs_float(self) -> int:
@@ -86,7 +89,7 @@ def complexity(model: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Complexity
     model.train(training)
     binary = sum(_weight_bits(module) for module in model.modules())
     total = sum(parameter.numel() for parameter in _kept(model)) + binary
-    return Complexity(counter.real + counter.binary, counter.binary, total, binary)
+    return Complexity(counter.real + counter.binary, counter.binary, total, binary, counter.products)
 
 
 def compiled_complexity(report: Report) -> Complexity:
@@ -100,7 +103,8 @@ def compiled_complexity(report: Report) -> Complexity:
     bits = [(math.prod(row.weight_shape), max(row.bit_planes[1], int(row.stores_bits))) for row in report.layers]
     stored = sum(count * planes for count, planes in bits)
     kept = sum(count for count, planes in bits if not planes)
-    return Complexity(binary + real, binary, stored + kept, stored)
+    products = sum(row.runs_on_bits for row in report.layers)
+    return Complexity(binary + real, binary, stored + kept, stored, products)
 
 
 def _weight_bits(module: nn.Module) -> int:
@@ -121,12 +125,12 @@ def _kept(model: nn.Module) -> Iterator[nn.Parameter]:
     return (parameter for parameter in model.parameters() if id(parameter) not in dropped)
 
 
-class _Counter(TorchDispatchMode):
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch leaves it without types
     """Adds up the products of a run, by the module that they belong to."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.real = self.binary = 0
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.real = self.binary = self.products = 0
         self._modules: list[nn.Module] = []
         self._preparing = 0
 
@@ -159,6 +163,7 @@ class _Counter(TorchDispatchMode):
             module = self._modules[-1]
             if isinstance(module, BinaryLayer | BinaryMatmul) and max(module.bits) < FLOAT:
                 self.binary += macs * math.prod(module.bits)
+                self.products += 1
             else:
                 self.real += macs
         return result

@@ -96,7 +96,7 @@ def vgg_16_trunk(binarizer: Binarizer) -> Trunk:
     front = itertools.chain(*zip(made[:3], pools, strict=True), made[3:4])
     context = [
         *(nn.MaxPool2d(2), made[4], nn.MaxPool2d(3, 1, 1)),
-        *(layer(binarizer, 512, 1024, padding=6, dilated=6), layer(binarizer, 1024, 1024, 1)),
+        *(layer(binarizer, 512, 1024, padding=6, dilation=6), layer(binarizer, 1024, 1024, 1)),
     ]
     parts: list[nn.Module] = [nn.Sequential(*front), nn.Sequential(*context)]
     inputs = 1024
