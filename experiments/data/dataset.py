@@ -118,6 +118,20 @@ class Dataset:
     rate: int = 0
 
 
+#: Splits below this size are decoded once and kept: decoding them again every epoch would take longer than training.
+_KEPT_BYTES = 1 << 30
+
+
+def kept(split: Split) -> Split:
+    """Return a split in memory if it is small enough, else as it is."""
+    if isinstance(split, InMemory) or not len(split):
+        return split
+    inputs, _ = split[[0]]
+    if inputs.nbytes * len(split) > _KEPT_BYTES:
+        return split
+    return InMemory(*split[list(range(len(split)))])
+
+
 def first(split: Split, count: int | None) -> Split:
     """Return the split, cut to its first samples if ``count`` says so; evenly spread, so that all classes are there."""
     if count is None or count >= len(split):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 from pathlib import Path
@@ -11,7 +12,7 @@ import msgspec
 from experiments.architectures import ARCHITECTURES, Architecture, find_architecture
 from experiments.binarizers import BINARIZERS, FLOAT, PAPER
 from experiments.data.catalog import DEFAULTS, Shape, find_source
-from experiments.data.dataset import Dataset, Task
+from experiments.data.dataset import Dataset, Task, kept
 from experiments.training.recipe import Recipe
 from schedules.errors import UserError
 
@@ -114,7 +115,8 @@ def load_data(workload: Workload, architecture: Architecture) -> Dataset:
 
 @functools.lru_cache(maxsize=1)
 def _loaded(name: str, folder: str, shape: Shape) -> Dataset:
-    return find_source(name).load(Path(folder), shape)
+    dataset = find_source(name).load(Path(folder), shape)
+    return dataclasses.replace(dataset, train=kept(dataset.train), test=kept(dataset.test))
 
 
 def workloads(

@@ -88,6 +88,13 @@ def train(
     return Trained(run.model, evaluate(job, run.model), run.seconds, tuple(run.losses))
 
 
+def steps_of(job: Job) -> int:
+    """Return the steps an epoch; the last, smaller batch is left out unless it is the only one."""
+    samples = min(len(job.dataset.train), job.recipe.samples or len(job.dataset.train))
+    steps = max(1, samples // job.recipe.batch)
+    return steps if job.recipe.steps is None else min(steps, job.recipe.steps)
+
+
 class _Run:
     """A training under way."""
 
@@ -99,17 +106,11 @@ class _Run:
         self.teacher = None if teacher is None else teacher.to(processes.device).eval()
         self.split = first(job.dataset.train, job.recipe.samples)
         self.features = job.features
+        self.steps = steps_of(job)
         self.done = (0, 0)  # stage and epoch that come next
         self.state: dict[str, Any] = {}
         self.losses: list[float] = []
         self.seconds = 0.0
-
-    @property
-    def steps(self) -> int:
-        """Steps an epoch; the last, smaller batch is left out unless it is the only one."""
-        recipe = self.job.recipe
-        steps = max(1, len(self.split) // recipe.batch)
-        return steps if recipe.steps is None else min(steps, recipe.steps)
 
     def restore(self, saved: dict[str, Any] | None) -> None:
         """Go to where a checkpoint was written."""
