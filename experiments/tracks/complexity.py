@@ -36,7 +36,8 @@ def compute(plan: Plan, cell: Cell) -> Outcome:
     classes = len(load_data(plan.workload(cell.data), architecture).classes)
     torch.manual_seed(plan.recipe.seed)
     model = architecture.build(find_binarizer(cell.algorithm), classes=classes).eval()
-    counted = complexity(model, architecture.example_input())
+    # Counting needs shapes, no numbers.
+    counted = complexity(model.to("meta"), tuple(x.to("meta") for x in architecture.example_input()))
     report = compiled(Path(plan.folder), trained(plan, cell)).report
     values = {
         "r_c": counted.r_c,
