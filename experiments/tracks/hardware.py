@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import torch
 from torch import nn
 
 from experiments.binarizers import FLOAT
@@ -20,6 +21,7 @@ from experiments.tracks.networks import Network, trained
 from experiments.tracks.plan import Plan
 from experiments.tracks.result import Cell, Outcome, Result
 from experiments.tracks.track import Overall
+from experiments.training import objective
 from experiments.training.evaluation import test_inputs
 from rpc.measurement import Samples, measure
 from tvm_bnn.benchmark.peers import onnx_runtime, open_vino, torch_eager
@@ -109,10 +111,22 @@ def _prepared(encoded: bytes, cell: Cell) -> tuple[dict[str, Callable[[], object
     missing = [] if len(example) == 1 else ["engines take networks of one input only"]
     for engine, prepare in _ENGINES.items() if len(example) == 1 else ():
         try:
-            calls[f"{TWIN}, {engine}"] = prepare(network.model, example[0], 1)
+            calls[f"{TWIN}, {engine}"] = prepare(_OneOutput(network.model).eval(), example[0], 1)
         except Unavailable as reason:
             missing.append(f"{engine}: {reason}")
     return calls, "; ".join(missing)
+
+
+class _OneOutput(nn.Module):
+    """All outputs of a network in one: OpenVINO's calls and its converter want no more."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        outputs = objective.outputs_of(self.network(x))
+        return outputs[0] if len(outputs) == 1 else torch.cat([output.flatten(1) for output in outputs], 1)
 
 
 def _bytes(model: nn.Module) -> int:
