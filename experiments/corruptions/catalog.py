@@ -68,4 +68,5 @@ def corrupt(images: npt.NDArray[np.uint8], kind: str, severity: int, seed: int =
         raise UserError(f"corruption '{kind}' of severity {severity}: severities are 1 to 5")
     rng = np.random.default_rng([seed, severity, zlib.crc32(kind.encode())])
     changed = CORRUPTIONS[kind](images.astype(np.float64) / 255, severity, rng)
-    return np.clip(np.rint(changed * 255), 0, 255).astype(np.uint8)
+    stored: npt.NDArray[np.uint8] = np.clip(np.rint(changed * 255), 0, 255).astype(np.uint8)
+    return stored

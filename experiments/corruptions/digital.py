@@ -22,7 +22,7 @@ def brightness(images: Images, severity: int, _rng: np.random.Generator) -> Imag
     """Raise the V of HSV, which scales R, G and B alike; a black pixel has no colour and becomes grey."""
     value = images.max(axis=-1, keepdims=True)
     raised = np.clip(value + level((0.05, 0.1, 0.15, 0.2, 0.3), severity), 0, 1)
-    return np.where(value > 0, images * raised / np.maximum(value, 1e-9), raised)
+    return np.asarray(np.where(value > 0, images * raised / np.maximum(value, 1e-9), raised))
 
 
 def saturate(images: Images, severity: int, _rng: np.random.Generator) -> Images:

@@ -22,13 +22,13 @@ def level(parameters: Sequence[_T], severity: int) -> _T:
 
 def size_factor(images: Images) -> float:
     """Return how many times as large as CIFAR's the images are, at least 1: lengths shorter than a pixel do nothing."""
-    return max(1.0, min(images.shape[1:3]) / DESIGNED_FOR)
+    return max(1.0, float(min(images.shape[1:3])) / DESIGNED_FOR)
 
 
 def luminance(images: Images) -> Images:
     """Return the brightness, ``(N, H, W, 1)``, by ITU-R BT.601's weights; the mean of other than three channels."""
     if images.shape[-1] != len(_BT601):
-        return images.mean(axis=-1, keepdims=True)
+        return np.asarray(images.mean(axis=-1, keepdims=True))
     return np.asarray((images * _BT601).sum(axis=-1, keepdims=True))
 
 

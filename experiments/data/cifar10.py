@@ -77,7 +77,7 @@ class _ArraysOnly(pickle.Unpickler):
         if module.split(".", maxsplit=1)[0] == "numpy" and name in {"_reconstruct", "ndarray", "dtype"}:
             from numpy._core import multiarray
 
-            return {"_reconstruct": multiarray._reconstruct, "ndarray": np.ndarray, "dtype": np.dtype}[name]  # type: ignore[attr-defined]
+            return {"_reconstruct": multiarray._reconstruct, "ndarray": np.ndarray, "dtype": np.dtype}[name]
         if (module, name) == ("_codecs", "encode"):
             import codecs
 

@@ -73,7 +73,9 @@ def loader(task: GlueTask) -> Callable[[Path, int, int], Dataset]:
         read = [_rows(folder, task, file) for file in files]
         vocabulary = Vocabulary((text for sentences, _ in read[0] for text in sentences), size)
         splits = [_split(task, rows, vocabulary, length) for rows in read]
-        return Dataset(f"glue-{task.folder.lower()}", "text", task.metric, task.classes or ("score",), *splits)
+        return Dataset(
+            f"glue-{task.folder.lower()}", "text", task.metric, task.classes or ("score",), splits[0], splits[1]
+        )
 
     return load
 
@@ -91,7 +93,7 @@ def load_lines(path: Path, length: int, size: int) -> Dataset:
     read = [_rows(folder, task, file) for file in folder.require(["train.tsv", "test.tsv"])]
     vocabulary = Vocabulary((text for sentences, _ in read[0] for text in sentences), size)
     splits = [_split(task, rows, vocabulary, length) for rows in read]
-    return Dataset("sentences", "text", "accuracy", task.classes, *splits)
+    return Dataset("sentences", "text", "accuracy", task.classes, splits[0], splits[1])
 
 
 def _rows(folder: Folder, task: GlueTask, file: Path) -> list[tuple[list[str], str]]:

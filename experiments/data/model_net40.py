@@ -109,14 +109,14 @@ def _label(folder: Folder, names: tuple[str, ...], name: str) -> int:
 def _rows_of_text(points: int) -> Callable[[Path], Array]:
     def read(file: Path) -> Array:
         rows = np.loadtxt(file, delimiter=",", dtype=np.float32, max_rows=points, ndmin=2)
-        return normalized(rows[None, :, :3])[0]
+        return np.asarray(normalized(rows[None, :, :3])[0])
 
     return read
 
 
 def _sampled_mesh(points: int) -> Callable[[Path], Array]:
     def read(file: Path) -> Array:
-        return normalized(sampled(*read_off(file), points, np.random.default_rng(0))[None])[0]
+        return np.asarray(normalized(sampled(*read_off(file), points, np.random.default_rng(0))[None])[0])
 
     return read
 

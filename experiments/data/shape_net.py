@@ -33,7 +33,7 @@ def load(path: Path, points: int) -> Dataset:
     lists = [f"train_test_split/shuffled_{name}_file_list.json" for names in _LISTS.values() for name in names]
     folder.require(["synsetoffset2category.txt", *lists])
     splits = [_split(folder, names, points) for names in _LISTS.values()]
-    return Dataset("shapenet", "points", "miou", tuple(f"part {part}" for part in range(_PARTS)), *splits)
+    return Dataset("shapenet", "points", "miou", tuple(f"part {part}" for part in range(_PARTS)), splits[0], splits[1])
 
 
 def _split(folder: Folder, names: tuple[str, ...], points: int) -> Decoded:

@@ -26,14 +26,15 @@ _LOG_MEAN, _LOG_DEVIATION = -4.0, 3.0
 def features_for(architecture: Architecture, dataset: Dataset, small: bool) -> Features:
     """Return what prepares a data set's samples for an architecture."""
     specs = architecture.small_inputs if small else architecture.inputs
-    first = {
+    kinds: dict[str, Callable[[Array, InputSpec], torch.Tensor]] = {
         "image": _pictures,
         "detection": _pictures,
         "matting": _pictures,
         "points": _clouds,
         "text": _sentences,
         "audio": functools.partial(_spectrograms, rate=dataset.rate),
-    }[dataset.task]
+    }
+    first = kinds[dataset.task]
 
     def prepare(raw: Array) -> tuple[torch.Tensor, ...]:
         return (first(raw, specs[0]), *(_further(raw, spec) for spec in specs[1:]))

@@ -146,7 +146,7 @@ class _Run:
         for numbers, rng in self.batches(stage * _STAGE_SEED + number):
             value = self.loss(model, numbers, rng)
             optimizer.zero_grad(set_to_none=True)
-            value.backward()
+            value.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
             total += value.item()

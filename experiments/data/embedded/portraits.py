@@ -14,7 +14,7 @@ _FASTEST = 0.05
 def load(frames: int, height: int, width: int, train: int = 192, test: int = 48) -> Dataset:
     """Return clips ``(N, T, height, width, 3)`` uint8 with mattes ``(N, T, 1, height, width)``; from fixed seeds."""
     splits = [_split((frames, height, width), count, seed) for count, seed in ((train, 1), (test, 2))]
-    return Dataset("portraits", "matting", "matting", ("figure",), *splits, mirrored=True)
+    return Dataset("portraits", "matting", "matting", ("figure",), splits[0], splits[1], mirrored=True)
 
 
 def _split(shape: tuple[int, int, int], count: int, seed: int) -> InMemory:

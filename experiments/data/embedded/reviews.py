@@ -27,7 +27,7 @@ def load(length: int, size: int, train: int = 1600, test: int = 400) -> Dataset:
         )
         for rows in drawn
     ]
-    return Dataset("reviews", "text", "accuracy", ("bad", "good"), *splits)
+    return Dataset("reviews", "text", "accuracy", ("bad", "good"), splits[0], splits[1])
 
 
 def _drawn(count: int, seed: int) -> list[tuple[str, int]]:

@@ -16,7 +16,7 @@ _TRIES = 20
 def load(side: int, train: int = 768, test: int = 192) -> Dataset:
     """Return scenes ``(N, side, side, 3)`` uint8 of one or two things that do not overlap; drawn from fixed seeds."""
     splits = [_split(side, count, seed) for count, seed in ((train, 1), (test, 2))]
-    return Dataset("scenes", "detection", "map", CLASSES, *splits, mirrored=True)
+    return Dataset("scenes", "detection", "map", CLASSES, splits[0], splits[1], mirrored=True)
 
 
 def _split(side: int, count: int, seed: int) -> InMemory:
@@ -60,7 +60,7 @@ def _mask(kind: str, corner: Array, side: int) -> Array:
     )
     inside: Array = (np.abs(x) <= 1) & (np.abs(y) <= 1)
     if kind == "disc":
-        return inside & (x**2 + y**2 <= 1)
+        return np.asarray(inside & (x**2 + y**2 <= 1))
     if kind == "cross":
-        return inside & ((np.abs(x) <= _ARM) | (np.abs(y) <= _ARM))
+        return np.asarray(inside & ((np.abs(x) <= _ARM) | (np.abs(y) <= _ARM)))
     return inside

@@ -15,7 +15,7 @@ _BLUR, _STRETCH = 0.03, 0.25
 def load(points: int, train: int = 960, test: int = 240) -> Dataset:
     """Return clouds ``(N, points, 3)`` float32 about the origin, inside the unit sphere; drawn from fixed seeds."""
     splits = [_split(points, count, seed) for count, seed in ((train, 1), (test, 2))]
-    return Dataset("solids", "points", "accuracy", tuple(SOLIDS), *splits)
+    return Dataset("solids", "points", "accuracy", tuple(SOLIDS), splits[0], splits[1])
 
 
 def _split(points: int, count: int, seed: int) -> InMemory:

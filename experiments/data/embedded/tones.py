@@ -25,7 +25,7 @@ _OVERTONES = (1.0, 0.5, 0.3, 0.15)
 def load(train: int = 960, test: int = 240) -> Dataset:
     """Return waves of one second, ``(N, 8000)`` float32; drawn from fixed seeds."""
     splits = [_split(count, seed) for count, seed in ((train, 1), (test, 2))]
-    return Dataset("tones", "audio", "accuracy", tuple(WORDS), *splits, rate=RATE)
+    return Dataset("tones", "audio", "accuracy", tuple(WORDS), splits[0], splits[1], rate=RATE)
 
 
 def _split(count: int, seed: int) -> InMemory:
