@@ -166,7 +166,7 @@ def _hardware(results: Sequence[Result]) -> TableOf:
             (
                 f"{result.cell.architecture}, {result.cell.algorithm}",
                 f"{facts.get('device', result.cell.variant)}",
-                short_time_text(values["latency_ns"]),
+                short_time_text(values["latency_ns"]) if "latency_ns" in values else MISSING,
                 MISSING if twin is None else f"{short_time_text(twin)} ({facts['float_engine']})",
                 MISSING if twin is None else f"{number(twin / values['latency_ns'])}x",
                 f"{bytes_text(round(values['float_bytes']))} → {bytes_text(round(values['artifact_bytes']))}",

@@ -21,7 +21,7 @@ _STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "bibench",
     "font.family": "sans-serif",
-    "font.size": 9,
+    "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -67,15 +67,15 @@ def _radar(names: Sequence[str], values: dict[str, list[float]]) -> str:
         return ""
     angles = np.linspace(0, 2 * np.pi, len(names), endpoint=False)
     with mpl.rc_context(_STYLE):
-        figure, axes = _figure(6.4, 4.6, polar=True)
+        figure, axes = _figure(5.6, 4.4, polar=True)
         for colour, (method, row) in zip(_cycled(COLOURS, len(values)), values.items(), strict=True):
             axes.plot([*angles, angles[0]], [*row, row[0]], color=colour, linewidth=1.4, label=method)
         axes.set_xticks(angles, names, fontsize=8)
-        axes.tick_params(axis="x", pad=12)
+        axes.tick_params(axis="x", pad=16)
         axes.set_ylim(0, max(1.0, *(max(row) for row in values.values())))
         axes.set_yticks([0.25, 0.5, 0.75, 1.0], ["", "0.5", "", "1"], fontsize=7, color="#777777")
         axes.set_theta_zero_location("N")
-        axes.legend(loc="center left", bbox_to_anchor=(1.25, 0.5))
+        axes.legend(loc="center left", bbox_to_anchor=(1.28, 0.5))
         return _svg(figure)
 
 
@@ -87,9 +87,9 @@ def _scatter(points: Points, x: str, y: str, diagonal: bool) -> str:
     colours = dict(zip(methods, _cycled(COLOURS, len(methods)), strict=True))
     marks = dict(zip(networks, _cycled(_MARKS, len(networks)), strict=True))
     with mpl.rc_context(_STYLE):
-        figure, axes = _figure(7.2, 4.2)
+        figure, axes = _figure(5.6, 4.2)
         for network, method, across, up in points:
-            axes.scatter(across, up, color=colours[method], marker=marks[network], s=34, linewidths=0)
+            axes.scatter(across, up, color=colours[method], marker=marks[network], s=42, linewidths=0)
         axes.set_xscale("log")
         if diagonal:
             axes.set_yscale("log")

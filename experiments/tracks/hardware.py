@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import functools
 import itertools
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import torch
 from torch import nn
 
@@ -60,14 +58,17 @@ def compute(plan: Plan, cell: Cell) -> Outcome:
         if report.parity is None
         else f"{report.parity.agreeing} of {report.parity.samples}",
     }
-    measured = _natively if device.name == NATIVE else functools.partial(_remotely, device)
-    samples, said = measured(plan, cell, network, artifact.path)
+    here = device.name == NATIVE
+    samples, said = _natively(plan, cell, network, artifact.path) if here else _remotely(device, plan, artifact.path)
     values = {"score": network.score, "float_bytes": float(_bytes(_twin(plan, cell).model))}
-    values |= {"latency_ns": samples[COMPILED].median_ns, "artifact_bytes": float(report.artifact_bytes)}
+    values["artifact_bytes"] = float(report.artifact_bytes)
+    # Times under an emulator mean nothing: they are no result.
+    if COMPILED in samples:
+        values["latency_ns"] = samples[COMPILED].median_ns
     twins = {name: taken for name, taken in samples.items() if name.startswith(TWIN)}
     if twins:
         best = min(twins, key=lambda name: twins[name].median_ns)
-        values |= {"float_latency_ns": twins[best].median_ns}
+        values["float_latency_ns"] = twins[best].median_ns
         facts["float_engine"] = best.removeprefix(f"{TWIN}, ")
     return Outcome(values, samples, {**facts, **said})
 
@@ -81,16 +82,15 @@ def _natively(plan: Plan, cell: Cell, network: Network, path: Path) -> tuple[dic
     return measure({**calls, **twins}, plan.repeats), said
 
 
-def _remotely(
-    device: Device, plan: Plan, _cell: Cell, network: Network, path: Path
-) -> tuple[dict[str, Samples], dict[str, str]]:
-    """Measure the artifact on a tracker's device; there is no float engine there to compare with."""
-    with tempfile.TemporaryDirectory() as folder:
-        inputs = Path(folder) / "inputs.npz"
-        arrays = {f"input{n}": x[:1].numpy() for n, x in enumerate(test_inputs(network.job, 1)[0])}
-        np.savez(inputs, **arrays)  # type: ignore[arg-type]  # its stub takes the names for options
-        samples, model = measure_on(device, path, inputs, plan.repeats)
-    return {COMPILED: samples}, {"device": model}
+def _remotely(device: Device, plan: Plan, path: Path) -> tuple[dict[str, Samples], dict[str, str]]:
+    """Verify and measure the artifact on a tracker's device; there is no float engine there to compare with."""
+    found = measure_on(device, path, plan.repeats)
+    said = {"device": found.board.model or device.name}
+    if found.doubts:
+        said["doubts"] = "; ".join(found.doubts)
+    if found.board.emulated or found.samples is None:
+        return {}, {**said, "not measured": f"an emulator plays {found.board.emulated}"}
+    return {COMPILED: found.samples}, said
 
 
 def _twin(plan: Plan, cell: Cell) -> Network:

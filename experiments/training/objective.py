@@ -59,7 +59,7 @@ def loss(dataset: Dataset, outputs: Outputs, targets: Any, anchors: torch.Tensor
 def _matting_loss(outputs: Outputs, alpha: torch.Tensor) -> torch.Tensor:
     """Return the L1 loss of the matte, and the cross-entropy of the coarse one that steers the sparse layers."""
     matte, coarse = outputs[0], outputs[-1]
-    small = functional.adaptive_avg_pool2d(alpha.flatten(0, 1), tuple(coarse.shape[-2:])).view_as(coarse)
+    small = functional.adaptive_avg_pool2d(alpha.flatten(0, 1), (coarse.shape[-2], coarse.shape[-1])).view_as(coarse)
     return functional.l1_loss(matte, alpha) + functional.binary_cross_entropy_with_logits(coarse, small)
 
 
