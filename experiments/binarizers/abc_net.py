@@ -24,9 +24,12 @@ class WeightBases(nn.Module):
 
 
 def fit(bases: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-    """Return the α ``(M,)`` with the least |w - Σ α_i B_i|² (eq. 4), without gradient."""
+    """Return the α ``(M,)`` with the least |w - Σ α_i B_i|² (eq. 4), without gradient.
+
+    Of a small layer the bases may be each other's opposites; then it is the smallest of such α.
+    """
     columns = bases.detach().flatten(1).t()
-    alpha: torch.Tensor = torch.linalg.solve(columns.t() @ columns, columns.t() @ w.detach().flatten())
+    alpha: torch.Tensor = torch.linalg.pinv(columns.t() @ columns, hermitian=True) @ columns.t() @ w.detach().flatten()
     return alpha
 
 

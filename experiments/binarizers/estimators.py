@@ -14,8 +14,8 @@ from torch import nn
 def sign(x: torch.Tensor) -> torch.Tensor:
     """Return +1 where ``x >= 0``, else -1."""
     # Not where(x >= 0, 1.0, -1.0): an exported graph would keep its float32, and could not be run in float64.
-    signs = torch.sign(x)
-    return torch.where(signs == 0, 1.0, signs)
+    one = torch.ones_like(x)
+    return torch.where(x >= 0, one, -one)
 
 
 class _Replaced(torch.autograd.Function):
