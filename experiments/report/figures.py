@@ -16,7 +16,7 @@ from experiments.tracks.track import TRACKS, Overall
 
 #: Of distinct colours, in a fixed order (Okabe & Ito, 2008, and greys).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-_MARKS = "osD^vP*X"
+_MARKS = "osD^vP*X<>dphH8"
 _STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "bibench",

@@ -39,9 +39,14 @@ def loss(dataset: Dataset, outputs: Outputs, targets: Any, anchors: torch.Tensor
     Raises
     ------
     UserError
-        If the network answers once a sample, and the data asks for every point.
+        If the network answers once a sample, and the data asks for every point; or if it is a detector of two stages.
     """
     if dataset.task == "detection":
+        if len(outputs) != len(("offsets", "logits")):
+            raise UserError(
+                f"data '{dataset.name}': detectors of two stages cannot be trained yet; take one of a single stage,"
+                " ssd300"
+            )
         return multibox_loss(outputs[0], outputs[1], anchors, targets)
     wanted = torch.from_numpy(np.ascontiguousarray(targets)).to(outputs[0].device)
     if dataset.task == "matting":
