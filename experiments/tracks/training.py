@@ -43,11 +43,14 @@ def compute(plan: Plan, cell: Cell) -> Outcome:
 
 
 def recipe_of(plan: Plan, variant: str) -> Recipe:
-    """Return the plan's recipe with a variant's hyper-parameters, from random weights: what is compared is training."""
+    """Return the plan's recipe with a variant's hyper-parameters.
+
+    From random weights, as what is compared is training; and with half the epochs, as there are so many trainings.
+    """
     optimizer, rate, schedule = VARIANTS[variant]
-    return msgspec.structs.replace(
-        plan.recipe, optimizer=optimizer, learning_rate=rate, schedule=schedule, from_float=False
-    )
+    changes = {"optimizer": optimizer, "learning_rate": rate, "schedule": schedule, "from_float": False}
+    epochs = max(len(plan.recipe.stages), plan.recipe.epochs // 2)
+    return msgspec.structs.replace(plan.recipe, epochs=epochs, **changes)
 
 
 VARIANTS = {
