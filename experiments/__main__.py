@@ -10,13 +10,18 @@ COMMANDS = {
     "train": "train one network on one data set, and test what is compiled from it",
     "report": "make one HTML page and its Markdown of the results",
 }
+#: What a shell reports of a command that Ctrl-C ended.
+_INTERRUPTED = 130
 
 
 def main(arguments: list[str]) -> int:
     """Hand the arguments to the command named first and return its exit code."""
     match arguments:
         case [name, *rest] if name in COMMANDS:
-            code: int = importlib.import_module(f"experiments.commands.{name}").main(rest)
+            try:
+                code: int = importlib.import_module(f"experiments.commands.{name}").main(rest)
+            except KeyboardInterrupt:
+                return _INTERRUPTED
             return code
         case ["-h" | "--help"]:
             print(_usage())
