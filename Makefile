@@ -41,7 +41,7 @@ $(VENV)/run: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/dev: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[torch,onnx,tune,experiments,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[torch,onnx,tune,rpc,experiments,cluster,report,docs,dev]'
 	@touch $@ $(VENV)/run
 
 clean:

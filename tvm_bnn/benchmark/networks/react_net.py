@@ -8,7 +8,7 @@ from torch import nn
 from tvm_bnn.benchmark.networks.parts import ChannelBias, Residual, Sign, conv, head
 
 #: Output channels in multiples of the stem's, and stride, of each block.
-_BLOCKS = ((2, 1), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2), *[(16, 1)] * 5, (32, 2), (32, 1))
+BLOCKS = ((2, 1), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2), *[(16, 1)] * 5, (32, 2), (32, 1))
 
 
 class Widening(nn.Module):
@@ -56,7 +56,7 @@ def react_net_a(binary: bool, width: int = 32, classes: int = 1000) -> nn.Module
     """Return 13 blocks behind a real 3x3 stem."""
     blocks: list[nn.Module] = []
     inputs = width
-    for factor, stride in _BLOCKS:
+    for factor, stride in BLOCKS:
         blocks.append(block(inputs, width * factor, stride, binary))
         inputs = width * factor
     stem = (nn.Conv2d(3, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width))

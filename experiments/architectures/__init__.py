@@ -1,0 +1,50 @@
+"""The architectures of the benchmark: one file a family, each with a table of its own."""
+
+from __future__ import annotations
+
+from experiments.architectures import (
+    bert,
+    bi_real_net,
+    faster_rcnn,
+    fsmn,
+    matting,
+    point_net,
+    quick_net,
+    react_net,
+    resnet,
+    ssd,
+    vgg_small,
+)
+from experiments.architectures.architecture import Architecture
+from schedules.errors import UserError
+
+__all__ = ["ARCHITECTURES", "Architecture", "find_architecture"]
+
+ARCHITECTURES: tuple[Architecture, ...] = (
+    *resnet.ARCHITECTURES,
+    *vgg_small.ARCHITECTURES,
+    *bi_real_net.ARCHITECTURES,
+    *react_net.ARCHITECTURES,
+    *quick_net.ARCHITECTURES,
+    *ssd.ARCHITECTURES,
+    *faster_rcnn.ARCHITECTURES,
+    *point_net.ARCHITECTURES,
+    *bert.ARCHITECTURES,
+    *fsmn.ARCHITECTURES,
+    *matting.ARCHITECTURES,
+)
+
+
+def find_architecture(name: str) -> Architecture:
+    """Return the architecture of that name.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    for architecture in ARCHITECTURES:
+        if architecture.name == name:
+            return architecture
+    known = ", ".join(architecture.name for architecture in ARCHITECTURES)
+    raise UserError(f"architecture '{name}': not known; there are {known}")

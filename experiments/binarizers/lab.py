@@ -1,0 +1,56 @@
+"""LAB: the scale that minimises the loss to second order, with the curvature that Adam would see."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from experiments.binarizers.binarizer import Binarizer
+from experiments.binarizers.estimators import ClippedSign, sign, with_slope
+from experiments.binarizers.geometry import Geometry
+from experiments.binarizers.layer import ScaledSigns
+
+_DECAY, _LEAST = 0.999, 1e-8
+
+
+class LossAwareSign(nn.Module):
+    """α sign(w) with α = |d w|_1 / |d|_1 over the layer (proposition 3.1), and the gradient of the identity.
+
+    d is the diagonal of the Hessian, taken from the second moment of the gradient of the binarized weights as Adam
+    keeps it, without its bias correction, which cancels: d = sqrt(v) + 1e-8; uniform before the first gradient.
+    """
+
+    moment: torch.Tensor
+
+    def __init__(self, geometry: Geometry) -> None:
+        """Start with curvature that is the same everywhere."""
+        super().__init__()
+        self.register_buffer("moment", torch.zeros(geometry.weight_shape))
+
+    def forward(self, w: torch.Tensor) -> ScaledSigns:
+        """Binarize; in training, note the gradient when it comes."""
+        curvature = self.moment.sqrt() + _LEAST
+        scale = (curvature * w.detach().abs()).sum() / curvature.sum()
+        signs = with_slope(sign(w), torch.ones_like(w) / scale, w)
+        if self.training and signs.requires_grad:
+            signs.register_hook(lambda gradient: self._note(gradient / scale))  # type: ignore[no-untyped-call]
+        return ScaledSigns(signs, scale)
+
+    def _note(self, gradient: torch.Tensor) -> None:
+        self.moment.mul_(_DECAY).addcmul_(gradient, gradient, value=1 - _DECAY)
+
+
+class Lab(Binarizer):
+    """Loss-aware weights, signs of activations (section 3.3)."""
+
+    name = "lab"
+    paper = "Hou, Yao & Kwok, Loss-aware Binarization of Deep Networks, ICLR 2017"
+
+    def inputs(self, geometry: Geometry) -> nn.Module:
+        """Return the sign."""
+        del geometry
+        return ClippedSign()
+
+    def weights(self, geometry: Geometry) -> nn.Module:
+        """Return the loss-aware sign."""
+        return LossAwareSign(geometry)

@@ -1,0 +1,46 @@
+"""BinaryConnect and BWN: weights alone are binary, activations stay real."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from experiments.binarizers.binarizer import REAL_BITS, Binarizer
+from experiments.binarizers.estimators import ClippedSign
+from experiments.binarizers.geometry import Geometry
+from experiments.binarizers.layer import Real
+from experiments.binarizers.xnor_net import OptimalScaledSign
+
+
+class BinaryConnect(Binarizer):
+    """w_b = sign(w) (eq. 1), straight through inside [-1, 1], to which the paper clips weights (section 2.4)."""
+
+    name = "binaryconnect"
+    paper = "Courbariaux et al., BinaryConnect, NeurIPS 2015"
+    bits = (REAL_BITS, 1)
+
+    def inputs(self, geometry: Geometry) -> nn.Module:
+        """Leave inputs alone."""
+        del geometry
+        return Real()
+
+    def weights(self, geometry: Geometry) -> nn.Module:
+        """Return the sign."""
+        del geometry
+        return ClippedSign()
+
+    def nonlinearity(self, channels: int) -> nn.Module:
+        """Return ReLU, as activations are real."""
+        del channels
+        return nn.ReLU()
+
+
+class Bwn(BinaryConnect):
+    """w ≈ α sign(w), α = mean|w| of the filter (eq. 4 and 6)."""
+
+    name = "bwn"
+    paper = "Rastegari et al., XNOR-Net, ECCV 2016 (Binary-Weight-Networks)"
+
+    def weights(self, geometry: Geometry) -> nn.Module:
+        """Return α sign(w)."""
+        del geometry
+        return OptimalScaledSign()

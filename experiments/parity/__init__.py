@@ -1,0 +1,1 @@
+"""The product of architectures and binarizers, each compiled and compared with PyTorch."""

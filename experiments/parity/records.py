@@ -1,0 +1,99 @@
+"""Cells as JSON lines: appended one write each; a line that a kill cut off is run again."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from schedules.errors import UserError
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one architecture with one binarizer.
+
+    Parameters
+    ----------
+    architecture, binarizer, small, target
+        Which cell it is.
+    there, on_bits
+        Products of binary operands in the network, and layers that the compiler runs on bits.
+    layers
+        Convolutions, linear layers and matrix products in all.
+    samples, agreeing, yardstick
+        Compared, and agreeing with PyTorch; and of PyTorch's own float64 (None if it cannot run).
+    max_difference, relative_error
+        Between the outputs.
+    message
+        Why there is no comparison; empty if there is one.
+    """
+
+    architecture: str
+    binarizer: str
+    small: bool
+    target: str
+    there: int
+    on_bits: int = 0
+    layers: int = 0
+    samples: int = 0
+    agreeing: int = 0
+    yardstick: int | None = None
+    max_difference: float = 0.0
+    relative_error: float = 0.0
+    message: str = ""
+    date: str = msgspec.field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
+
+    @property
+    def key(self) -> tuple[str, str, bool, str]:
+        """What distinguishes it from other cells."""
+        return self.architecture, self.binarizer, self.small, self.target
+
+    @property
+    def is_right(self) -> bool:
+        """Whether it compiled, passed the parity check, and runs every binary product on bits."""
+        return not self.message and self.on_bits == self.there
+
+    def with_(self, **changes: Any) -> Cell:
+        """Return a copy with other values."""
+        return msgspec.structs.replace(self, **changes)
+
+
+def read(path: Path) -> list[Cell]:
+    """Return the cells of a file, none if there is no file; lines that are no whole cell are left out."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UserError(f"record '{path}': cannot be read ({error.strerror})") from None
+    cells = []
+    for line in lines:
+        try:
+            cells.append(msgspec.json.decode(line, type=Cell))
+        except msgspec.MsgspecError:
+            continue
+    return cells
+
+
+def append(path: Path, cell: Cell) -> None:
+    """Append one cell in one write; it starts a line of its own even behind one that was cut off.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cut = path.exists() and not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(descriptor, (b"\n" if cut else b"") + msgspec.json.encode(cell) + b"\n")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise UserError(f"record '{path}': cannot be written ({error.strerror})") from None

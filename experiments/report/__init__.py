@@ -1,0 +1,1 @@
+"""The report: tables and figures of a run's results, in one HTML page and in Markdown."""

@@ -1,0 +1,1 @@
+"""BiBench's six tracks: each lists its cells, computes one, and puts many together."""
