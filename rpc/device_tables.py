@@ -55,7 +55,9 @@ def print_records(records: Sequence[DeviceRecord]) -> None:
     console.print(f"{first.key} at {first.server}: {first.board.model or 'unknown'}, {first.threads} thread")
     table = _table("artifact", "verified", "latency", "p10 … p90", "peak memory", "energy a call")
     for record in records:
-        table.add_row(record.artifact, _verified(record), *_times(record), _memory(record), _energy(record))
+        table.add_row(
+            record.artifact, verified_text(record), *times_text(record), memory_text(record), energy_text(record)
+        )
     console.print(table)
     for record in records:
         if record.layers:
@@ -70,20 +72,22 @@ def print_boards(records: Sequence[DeviceRecord]) -> None:
     """Print a row for each board that ran a model."""
     table = _table("device", "what it is", "artifact", "verified", "latency")
     for record in records:
-        latency, _ = _times(record)
-        table.add_row(record.key, record.board.model or "unknown", record.artifact, _verified(record), latency)
+        latency, _ = times_text(record)
+        table.add_row(record.key, record.board.model or "unknown", record.artifact, verified_text(record), latency)
     _console().print(table)
 
 
-def _verified(record: DeviceRecord) -> str:
+def verified_text(record: DeviceRecord) -> str:
+    """Return how far the device's answers were the reference's."""
     found = record.agreement
     if found is None:
-        return "[yellow]no[/]: not asked for"
+        return "no: not asked for"
     text = f"{found.agreeing} of {found.samples} samples, max |Δ| {found.max_difference:.2g}"
     return text if found.same_predictions is None else f"{text}, same prediction for {found.same_predictions:.2%}"
 
 
-def _times(record: DeviceRecord) -> tuple[str, str]:
+def times_text(record: DeviceRecord) -> tuple[str, str]:
+    """Return the median with its spread, and the 10th to the 90th percentile; an emulator's times are not shown."""
     if record.board.emulated:
         return EMULATED, "-"
     if record.samples is None:
@@ -91,11 +95,13 @@ def _times(record: DeviceRecord) -> tuple[str, str]:
     return latency_text(record.samples), f"{time_text(record.samples.p10_ns)} … {time_text(record.samples.p90_ns)}"
 
 
-def _memory(record: DeviceRecord) -> str:
+def memory_text(record: DeviceRecord) -> str:
+    """Return what the model added to the session's process at its peak."""
     return "-" if record.peak_memory_bytes is None else f"{record.peak_memory_bytes / 1e6:.3g} MB"
 
 
-def _energy(record: DeviceRecord) -> str:
+def energy_text(record: DeviceRecord) -> str:
+    """Return what the board's sensor says of a call, if it has one."""
     found = record.energy
     return "no sensor" if found is None else f"{found.millijoules:.3g} mJ at {found.watts:.3g} W"
 

@@ -122,6 +122,24 @@ def _last_byte(path: Path) -> bytes:
         return file.read(1)
 
 
+def is_of_devices(path: Path) -> bool:
+    """Tell whether a file of results holds these, and not those of another command.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            first = file.readline()
+        return "artifact_sha256" in msgspec.json.decode(first, type=dict[str, msgspec.Raw])
+    except OSError as error:
+        raise UserError(f"record '{path}': cannot be read ({error.strerror})") from None
+    except msgspec.MsgspecError:
+        return False
+
+
 def read(path: Path) -> list[DeviceRecord]:
     """Return the records of a file; a line that its writer could not finish is no record.
 

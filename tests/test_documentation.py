@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ NOT_RUN = {
     r"make( |$)": "continuous integration is make test itself, and make demo is the README's two compilations",
     r"(sudo )?apt-get ": "it installs packages of the system",
     r"pip install ": "it installs packages",
+    r"python -m experiments (run|report)": "half an hour; tests/experiments runs the tracks on small grids",
 }
 #: Minutes each, or of no use without the others: executed with -m slow, together with all others of the page.
 HEAVY = (
@@ -31,10 +33,16 @@ HEAVY = (
     r"python -m tvm_bnn\.report .*results\.jsonl",
     r"python -m experiments\.families --only ",
     r"python -m tvm_bnn\.compile path/to/net\.py:MyNet",
+    r"python -m tvm_bnn\.(tune|lab)",
+    r"python -m experiments train react resnet-20 digits",
 )
 OPTIONAL_PROGRAMS = ("cc", "cmake")
 SECONDS = 900
-_BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?```(?P<kind>\w+)\n(?P<body>.*?)^```$", re.M | re.S)
+_BLOCK = re.compile(
+    r"(?:<!-- not run: (?P<reason>[^\n]+) -->\n *)?"
+    r"(?<![^\n ])(?P<indent> *)```(?P<kind>\w+)\n(?P<body>.*?)^ *```$",
+    re.M | re.S,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +56,7 @@ class Page:
 def read_page(text):
     commands, files = [], {}
     for block in _BLOCK.finditer(text):
-        body = block["body"]
+        body = textwrap.dedent(block["body"])
         if block["kind"] == "console":
             commands += [(command, block["reason"] or "") for command in commands_of(body)]
         named = re.match(r"# (\w+\.py)\n", body)
@@ -162,8 +170,13 @@ def test_blocks_are_found_as_they_are_meant():
     page = read_page(
         "```console\n$ one \\\n  --two\noutput\n$ three\n```\n\n<!-- not run: it flies -->\n```console\n$ four\n```\n"
         "```python\n# five.py\nprint(5)\n```\n```python\nprint(6)\n```\n"
+        "1. In a list:\n\n   ```console\n   $ seven\n   ```\n\n"
+        "   <!-- not run: it sinks -->\n   ```console\n   $ eight\n   ```\n"
     )
-    assert page.commands == (("one    --two", ""), ("three", ""), ("four", "it flies"))
+    assert page.commands == (
+        *(("one    --two", ""), ("three", ""), ("four", "it flies")),
+        *(("seven", ""), ("eight", "it sinks")),
+    )
     assert page.files == {"five.py": "# five.py\nprint(5)\n"}
 
 

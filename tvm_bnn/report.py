@@ -28,7 +28,8 @@ class Options:
     report: Annotated[Path, tyro.conf.Positional]
     """What tvm_bnn.compile wrote beside the artifact: MODEL.report.json."""
     records: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
-    """What tvm_bnn.bench --record wrote: the machine's limits (micro) and other networks (networks)."""
+    """What tvm_bnn.bench --record wrote: the machine's limits (micro) and other networks (networks); and what
+    rpc measure --record wrote of devices."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """Page to write; by default beside the report, as .html."""
     debug: bool = False
@@ -55,14 +56,21 @@ def _write(options: Options) -> Path:
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"report: {' and '.join(missing)} not installed: pip install 'tvm-bnn[report]'")
+    import rpc.records
     from tvm_bnn.artifact import write_atomically
-    from tvm_bnn.benchmark.records import read
+    from tvm_bnn.benchmark import records
     from tvm_bnn.html_report.page import page
 
     report = read_report(options.report)
-    records = [record for path in options.records for record in read(path)]
+    measured = [path for path in options.records if rpc.records.is_of_devices(path)]
+    benchmarked = [path for path in options.records if path not in measured]
     output = options.output or options.report.with_suffix(".html")
-    write_atomically(output, page(report, records).encode())
+    text = page(
+        report,
+        [record for path in benchmarked for record in records.read(path)],
+        [record for path in measured for record in rpc.records.read(path)],
+    )
+    write_atomically(output, text.encode())
     return output
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from rpc.records import DeviceRecord
 from schedules.errors import UserError
 from tvm_bnn.benchmark.records import Record
 from tvm_bnn.compilation_report import LayerRow, Report
 from tvm_bnn.console import bytes_text, count_text, short_time_text
 from tvm_bnn.html_report.comparison import comparison
+from tvm_bnn.html_report.devices import device_rows
 from tvm_bnn.html_report.kernels import Network, networks, peaks
 from tvm_bnn.html_report.roofline_figure import points, roofline
 from tvm_bnn.html_report.waterfalls import latency_waterfall, size_waterfall
@@ -39,7 +41,7 @@ class FloatGroup:
     share: float
 
 
-def page(report: Report, records: Sequence[Record]) -> str:
+def page(report: Report, records: Sequence[Record], devices: Sequence[DeviceRecord] = ()) -> str:
     """Return the page.
 
     Parameters
@@ -48,6 +50,8 @@ def page(report: Report, records: Sequence[Record]) -> str:
         Of a compilation.
     records
         Of ``tvm_bnn.bench``; peaks of the machine and other networks. May be empty.
+    devices
+        Of ``python -m rpc measure``. May be empty.
 
     Raises
     ------
@@ -78,6 +82,7 @@ def page(report: Report, records: Sequence[Record]) -> str:
         roofline_figure=Markup(roofline(measured, peaks(records))) if points(measured) else None,
         peers=peers,
         compared=compared,
+        devices=device_rows(devices),
         has_peaks=bool(peaks(records).arithmetic),
     )
 

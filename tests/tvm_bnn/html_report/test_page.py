@@ -9,7 +9,10 @@ import msgspec
 import numpy as np
 import pytest
 
+from rpc.board_facts import BoardFacts
+from rpc.conditions import Conditions
 from rpc.measurement import Samples
+from rpc.records import DeviceRecord, append
 from tvm_bnn import report as command
 from tvm_bnn.artifact import KernelUse
 from tvm_bnn.benchmark import records
@@ -186,3 +189,42 @@ def test_a_browser_draws_it(report, measured, tmp_path):
     for bound in ("binary", "float32"):
         wanted = [int(COLOURS[bound][at : at + 2], 16) for at in (1, 3, 5)]
         assert (np.abs(pixels - wanted).max(-1) <= 2).sum() > 500, f"no {COLOURS[bound]} in the picture"
+
+
+def on_device(**board):
+    return DeviceRecord(
+        artifact="digits.rpi4.so",
+        artifact_sha256="0" * 64,
+        model="digits",
+        target="rpi4",
+        batch=1,
+        key="rpi4",
+        server="127.0.0.1:9091",
+        board=BoardFacts(machine="aarch64", **board),
+        threads=1,
+        agreement=None,
+        samples=Samples((2.0e6, 2.2e6, 2.1e6), 3),
+        before=Conditions(),
+        after=Conditions(),
+        doubts=("the clock was low",),
+    )
+
+
+def test_measurements_of_devices_have_a_table_and_an_emulators_times_are_not_in_it(report):
+    text = page(report, [], [on_device(model="Raspberry Pi 4"), on_device(emulated="cortex-a72")])
+    section = text[text.index('id="devices"') : text.index("</section>", text.index('id="devices"'))]
+    assert "Raspberry Pi 4" in section
+    assert section.count("2.1 ms ± 0.1 (median of 3)") == 1
+    assert section.count("none: emulated") == 1
+    assert "the clock was low" in section
+    assert 'id="devices"' not in page(report, [])
+
+
+def test_files_of_both_kinds_of_results_are_told_apart(report, tmp_path):
+    lab, bench = tmp_path / "lab.jsonl", tmp_path / "bench.jsonl"
+    append(lab, [on_device(model="a board")])
+    bench.write_bytes(msgspec.json.encode(record(suite="micro", case="c", system="s", work=1.0, unit="MAC")) + b"\n")
+    stored = tmp_path / "m.report.json"
+    stored.write_bytes(msgspec.json.encode(report))
+    assert command.main([str(stored), str(bench), str(lab)]) == 0
+    assert "a board" in (tmp_path / "m.report.html").read_text()
