@@ -29,9 +29,10 @@ def test_what_devices_need_to_know_is_what_the_manifest_says(digits):
     for name in artifact.facts.__struct_fields__:
         mine, theirs = getattr(artifact.facts, name), getattr(manifest, name)
         if isinstance(mine, tuple):
-            assert [tuple(getattr(a, f) for f in a.__struct_fields__) for a in mine] == [
-                tuple(getattr(a, f) for f in a.__struct_fields__) for a in theirs
-            ]
+            for a, b in zip(mine, theirs, strict=True):
+                assert {f: getattr(a, f) for f in a.__struct_fields__} == {
+                    f: getattr(b, f) for f in a.__struct_fields__
+                }
         else:
             assert mine == theirs
 
