@@ -191,4 +191,6 @@ def load(path: str | os.PathLike[str], threads: int | None = None) -> Model:
     with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
         copy = Path(folder) / "model.so"
         copy.write_bytes(library)
+        # The library is mapped from there, and its constants copied once more.
+        del library
         return Model(manifest, copy, threads)
