@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import fcntl
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from rpc.board_facts import BoardFacts
 from rpc.conditions import Conditions
 from rpc.measurement import Samples
 from rpc.reference_samples import Agreement
+from schedules import record_file
 from schedules.errors import UserError
 
 #: Raised when results cease to be comparable with older ones.
@@ -103,23 +102,7 @@ def append(path: Path, records: Sequence[DeviceRecord]) -> None:
     UserError
         If the file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab", buffering=0) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            # After a writer that was killed in the middle of a line, begin a new one.
-            torn = file.tell() > 0 and _last_byte(path) != b"\n"
-            for index, record in enumerate(records):
-                file.write(b"\n" * (torn and index == 0) + msgspec.json.encode(record) + b"\n")
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise UserError(f"record '{path}': cannot be written ({error.strerror})") from None
-
-
-def _last_byte(path: Path) -> bytes:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1)
+    record_file.append(path, records)
 
 
 def is_of_devices(path: Path) -> bool:
@@ -148,22 +131,4 @@ def read(path: Path) -> list[DeviceRecord]:
     UserError
         If it cannot be read, or a whole line is no record.
     """
-    try:
-        lines = path.read_bytes().splitlines(keepends=True)
-    except OSError as error:
-        raise UserError(f"record '{path}': cannot be read ({error.strerror})") from None
-    found = []
-    for number, line in enumerate(lines, 1):
-        try:
-            found.append(msgspec.json.decode(line, type=DeviceRecord))
-        except msgspec.ValidationError as error:
-            raise UserError(f"record '{path}', line {number}: {error}") from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            if not _is_torn(line):
-                raise UserError(f"record '{path}', line {number}: {error}") from None
-    return found
-
-
-def _is_torn(line: bytes) -> bool:
-    """Whether a line is the beginning of a record, and no more."""
-    return line.startswith(b"{") and not line.rstrip(b"\n").endswith(b"}")
+    return record_file.read(path, DeviceRecord)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
 from rpc.measurement import Samples
-from schedules.errors import UserError
+from schedules import record_file
 from tvm_bnn.benchmark.machine import Machine, this_machine, versions
 
 #: Raised when results cease to be comparable with older ones.
@@ -86,18 +85,7 @@ def append(path: Path, result: Result) -> None:
     UserError
         If the file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            size = os.fstat(descriptor).st_size
-            torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-            os.write(descriptor, b"\n" * torn + msgspec.json.encode(result) + b"\n")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise UserError(f"results '{path}': cannot be written ({error.strerror})") from None
+    record_file.append(path, [result], "results")
 
 
 def read(path: Path) -> list[Result]:
@@ -110,21 +98,7 @@ def read(path: Path) -> list[Result]:
     UserError
         If the file cannot be read, or a whole line holds something else.
     """
-    if not path.exists():
-        return []
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise UserError(f"results '{path}': cannot be read ({error.strerror})") from None
-    found = []
-    for number, line in enumerate(lines, 1):
-        try:
-            found.append(msgspec.json.decode(line, type=Result))
-        except msgspec.ValidationError as error:
-            raise UserError(f"results '{path}', line {number}: {error}") from None
-        except msgspec.DecodeError:
-            continue
-    return found
+    return record_file.read(path, Result, "results") if path.exists() else []
 
 
 def latest(results: Iterable[Result], settings: str | None = None) -> dict[Cell, Result]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -11,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from rpc.measurement import Samples
-from schedules.errors import UserError
+from schedules import record_file
 from tvm_bnn.benchmark.machine import Machine, this_machine, versions
 
 #: Raised when results cease to be comparable with older ones.
@@ -82,35 +81,15 @@ def append(path: Path, records: Sequence[Record]) -> None:
     UserError
         If the file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            for record in records:
-                os.write(descriptor, msgspec.json.encode(record) + b"\n")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise UserError(f"record '{path}': cannot be written ({error.strerror})") from None
+    record_file.append(path, records)
 
 
 def read(path: Path) -> list[Record]:
-    """Return the records of a file.
+    """Return the records of a file; a line that its writer could not finish is no record.
 
     Raises
     ------
     UserError
-        If it cannot be read, or a line is no record.
+        If it cannot be read, or a whole line is no record.
     """
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise UserError(f"record '{path}': cannot be read ({error.strerror})") from None
-    found = []
-    for number, line in enumerate(lines, 1):
-        try:
-            found.append(msgspec.json.decode(line, type=Record))
-        except msgspec.MsgspecError as error:
-            raise UserError(f"record '{path}', line {number}: {error}") from None
-    return found
+    return record_file.read(path, Record)
