@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import os
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from schedules.errors import UserError
+from schedules import record_file
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,20 +61,14 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(path: Path) -> list[Cell]:
-    """Return the cells of a file, none if there is no file; lines that are no whole cell are left out."""
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise UserError(f"record '{path}': cannot be read ({error.strerror})") from None
-    cells = []
-    for line in lines:
-        try:
-            cells.append(msgspec.json.decode(line, type=Cell))
-        except msgspec.MsgspecError:
-            continue
-    return cells
+    """Return the cells of a file, none if there is no file.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, or a whole line is no cell.
+    """
+    return record_file.read(path, Cell) if path.exists() else []
 
 
 def append(path: Path, cell: Cell) -> None:
@@ -86,14 +79,4 @@ def append(path: Path, cell: Cell) -> None:
     UserError
         If the file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        cut = path.exists() and not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            os.write(descriptor, (b"\n" if cut else b"") + msgspec.json.encode(cell) + b"\n")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise UserError(f"record '{path}': cannot be written ({error.strerror})") from None
+    record_file.append(path, [cell])
