@@ -85,6 +85,11 @@ def read(path: Path, kind: type[_Record], what: str = "record") -> list[_Record]
             if line:
                 found.append(msgspec.json.decode(line, type=kind))
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            if _TRUNCATED not in str(error):
+            if not _is_cut_off(line, error):
                 raise UserError(f"{what} '{path}', line {number}: {error}") from None
     return found
+
+
+def _is_cut_off(line: bytes, error: Exception) -> bool:
+    """Tell whether a line is the beginning of a record; msgspec calls a cut number malformed, all else truncated."""
+    return _TRUNCATED in str(error) or (line.startswith(b"{") and not line.endswith(b"}"))

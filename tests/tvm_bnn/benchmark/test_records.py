@@ -50,7 +50,7 @@ def test_rates_follow_from_the_median(record):
     assert record(work=0).rate is None
 
 
-@pytest.mark.parametrize("content", ["{]", '{"suite": 1}', "\x00"])
+@pytest.mark.parametrize("content", ["{]}", '{"suite": 1}', "\x00"])
 def test_a_damaged_line_is_named(tmp_path, content):
     path = tmp_path / "results.jsonl"
     path.write_text(content + "\n")
