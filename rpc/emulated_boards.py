@@ -22,6 +22,11 @@ def emulated_key(board: str) -> str:
     return _PREFIX + board
 
 
+def is_emulated(key: str) -> bool:
+    """Tell whether a key is that of an emulated board, whose times say nothing."""
+    return key.startswith(_PREFIX)
+
+
 def server_command(board: str, tracker: Address, secret: Path | None = None, options: Sequence[str] = ()) -> list[str]:
     """Return the command that runs an emulated board's server.
 

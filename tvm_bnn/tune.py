@@ -169,8 +169,14 @@ def _tasks(options: Options, target: Target) -> list[Task]:
 def _runner(options: Options, target: Target) -> Runner:
     """Return what measures: the board, if one is named, this machine, if it can, else a model of the processor."""
     if options.device is not None:
+        from rpc.emulated_boards import is_emulated
         from tvm_bnn.tuning.device_runner import DeviceRunner, address_of
 
+        if is_emulated(options.device):
+            raise UserError(
+                f"device '{options.device}': times of an emulated board say nothing; without --device, schedules are"
+                " estimated"
+            )
         return DeviceRunner(target, options.device, address_of(options.tracker), options.linker, options.threads)
     if target.runs_here:
         from tvm_bnn.tuning.local_runner import LocalRunner

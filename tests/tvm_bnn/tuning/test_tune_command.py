@@ -66,3 +66,10 @@ def test_help_does_not_import_tvm(arguments):
         "assert 'tvm' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script, *arguments], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_an_emulated_board_times_nothing(tmp_path, capsys):
+    log = tmp_path / "tuning"
+    assert tune_command.main(["--target", "rpi4", "--device", "emulated-rpi4", "--log", str(log)]) == 1
+    assert "device 'emulated-rpi4': times of an emulated board say nothing" in capsys.readouterr().err
+    assert not log.exists()
