@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import tvm
 
@@ -20,9 +21,10 @@ from tvm_bnn.tuning.counted_library import run_counted
 from tvm_bnn.tuning.forked import Outcome, in_children
 from tvm_bnn.tuning.operands import Array, agree, operands
 from tvm_bnn.tuning.runner import Measured, Settled
-from tvm_bnn.tuning.static_cycles import analyzer, cycles_of, model_of
+from tvm_bnn.tuning.static_cycles import analyzer, cycles_of, instructions_of, model_of
 from tvm_bnn.tuning.tasks import Task
 
+Counts: TypeAlias = Literal["cycles", "instructions"]
 #: Estimates are cycles; logs keep them as what they would take at a thousand million of them a second.
 SECONDS_A_CYCLE = 1e-9
 
@@ -39,6 +41,8 @@ class EstimatedRunner:
         What llvm-mca calls its processor.
     device
         What logs say in place of a processor.
+    counts
+        What is counted: cycles by the model, or instructions, as if each took a cycle.
     timeout_s
         For one candidate, compiling included.
     """
@@ -50,6 +54,7 @@ class EstimatedRunner:
     timeout_s: float = 120.0
     threads: int = 1
     kind: Kind = "estimated"
+    counts: Counts = "cycles"
 
     def measure(self, task: Task, modules: Sequence[tvm.IRModule]) -> list[Measured]:
         """Estimate candidates, several at a time: nothing here takes time."""
@@ -80,6 +85,8 @@ class EstimatedRunner:
         inputs = operands(task.function, task.isa, task.results)
         with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
             results, blocks = run_counted(task, module, self.target, self.toolchain, inputs, Path(folder))
+        if self.counts == "instructions":
+            return instructions_of(blocks) * SECONDS_A_CYCLE, results
         return cycles_of(blocks, self.target, self.model) * SECONDS_A_CYCLE, results
 
 

@@ -12,6 +12,8 @@ from rich.table import Table
 from schedules.errors import UserError
 from tvm_bnn.console import complain, stage, stdout
 
+_COUNTS: tuple[Literal["cycles", "instructions"], ...] = ("cycles", "instructions")
+
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -56,11 +58,15 @@ def _rank(options: Options) -> None:
         raise UserError(f"--only '{options.only}': no layer of the benchmark has that in its name")
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("layer", no_wrap=True)
-    for heading in ("schedules", "Spearman's ρ", "slower than the fastest"):
+    for heading in ("schedules", *(f"{what} of {counts}" for counts in _COUNTS for what in ("ρ", "loss"))):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, task in layers:
         with stage(f"measuring and estimating {name}"):
             found = rank(task, target, options.model, options.schedules, options.linker)
-        table.add_row(name, str(found.schedules), f"{found.rho:.2f}", f"{found.regret:.0%}")
+        cells = [text for counts in _COUNTS for text in (f"{found[counts].rho:.2f}", f"{found[counts].regret:.0%}")]
+        table.add_row(name, str(found["cycles"].schedules), *cells)
     stdout().print(table)
-    stdout().print(f"\nlast column: the schedule with the best estimate, measured; model: {found.model}")
+    stdout().print(
+        "\nρ: Spearman's, of times and estimates; loss: by how much the schedule with the best estimate is slower than"
+        f" the fastest; cycles by llvm-mca's model of {found['cycles'].model}"
+    )

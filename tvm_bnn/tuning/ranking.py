@@ -9,8 +9,9 @@ import tvm
 
 from schedules.link import Toolchain
 from schedules.target import Target
-from tvm_bnn.tuning.estimated_runner import estimated_runner
+from tvm_bnn.tuning.estimated_runner import Counts, estimated_runner
 from tvm_bnn.tuning.local_runner import LocalRunner
+from tvm_bnn.tuning.runner import Measured, Settled
 from tvm_bnn.tuning.search import Search
 from tvm_bnn.tuning.tasks import Task
 
@@ -37,8 +38,8 @@ class Ranking:
     model: str
 
 
-def rank(task: Task, target: Target, model: str, count: int, toolchain: Toolchain) -> Ranking:
-    """Measure and estimate random schedules of a layer, the default among them.
+def rank(task: Task, target: Target, model: str, count: int, toolchain: Toolchain) -> dict[Counts, Ranking]:
+    """Measure and estimate random schedules of a layer, the default among them, by cycles and by instructions.
 
     Raises
     ------
@@ -53,13 +54,22 @@ def rank(task: Task, target: Target, model: str, count: int, toolchain: Toolchai
     modules = [candidate.schedule.mod for candidate in search.propose(count)]
     # In turns: what else the machine does meanwhile then slows all of them down.
     measured = LocalRunner(target, toolchain).settle(task, modules)
-    estimated = estimating.measure(task, modules)
+    kinds: tuple[Counts, ...] = ("cycles", "instructions")
+    return {
+        counts: _ranking_of(
+            measured, dataclasses.replace(estimating, counts=counts).measure(task, modules), estimating.model
+        )
+        for counts in kinds
+    }
+
+
+def _ranking_of(measured: list[Settled], estimated: list[Measured], model: str) -> Ranking:
     both = [
         (truth.seconds, estimate.seconds[0])
         for truth, estimate in zip(measured, estimated, strict=True)
         if truth.exact and estimate.seconds
     ]
-    return ranking(np.array([pair[0] for pair in both]), np.array([pair[1] for pair in both]), estimating.model)
+    return ranking(np.array([pair[0] for pair in both]), np.array([pair[1] for pair in both]), model)
 
 
 def ranking(times: np.ndarray, estimates: np.ndarray, model: str = "") -> Ranking:

@@ -56,6 +56,11 @@ def cycles_of(blocks: Sequence[Block], target: Target, model: str) -> float:
     return sum(block.executions * cycles for block, cycles in zip(executed, rates, strict=True))
 
 
+def instructions_of(blocks: Sequence[Block]) -> float:
+    """Return the instructions that a run of the blocks executes."""
+    return float(sum(block.executions * len(block.instructions) for block in blocks))
+
+
 def _block_cycles(blocks: Sequence[Block], target: Target, model: str) -> list[float]:
     """Return the cycles of each block when it follows itself."""
     text = "".join(
