@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from schedules import host
 from schedules.line_file import Warn, read
 from schedules.target import TARGETS, Target
 
@@ -103,10 +104,18 @@ def log_name(target: Target) -> str:
         name = f"{target.machine}-{target.tvm.get('mcpu', 'generic')}"
     else:
         name = next((known.name for known in TARGETS if known.tvm.get("mcpu") == target.tvm.get("mcpu")), "x86_64")
-    plain = next((known for known in TARGETS if known.tvm == target.tvm), None)
-    if plain is not None:
+    options = _without_extras(target)
+    if any(_without_extras(known) == options for known in TARGETS):
         return name
-    return f"{name}-{hashlib.sha256(json.dumps(target.tvm, sort_keys=True).encode()).hexdigest()[:6]}"
+    return f"{name}-{hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:6]}"
+
+
+def _without_extras(target: Target) -> dict[str, Any]:
+    """Return TVM's target less the features that only kernels of their own use: other kernels are the same without."""
+    extras = host.EXTRAS.get(target.isa, {}).values()
+    attributes = [name for name in target.tvm.get("mattr", ()) if name not in extras]
+    rest = {key: value for key, value in target.tvm.items() if key != "mattr"}
+    return {**rest, "mattr": attributes} if attributes else rest
 
 
 def folder_of(log: Path, target: Target, kind: Kind = "measured") -> Path:

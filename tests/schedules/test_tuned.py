@@ -121,8 +121,16 @@ def test_boards_with_the_same_processor_share_a_log():
 
 def test_other_instructions_of_the_same_processor_are_another_target():
     avx2 = find_target("x86-avx2")
-    with_vnni = dataclasses.replace(avx2, tvm={**avx2.tvm, "mattr": ["+avxvnni"]})
-    assert log_name(with_vnni) != log_name(avx2)
+    with_more = dataclasses.replace(avx2, tvm={**avx2.tvm, "mattr": ["+avx512f"]})
+    assert log_name(with_more) != log_name(avx2)
+
+
+def test_instructions_that_only_kernels_of_their_own_use_make_no_other_target():
+    """This machine's own target has them, and shall find what was tuned for its instruction set."""
+    for name, extra in (("x86-avx2", "+avxvnni"), ("x86-avx512", "+avx512bf16")):
+        plain = find_target(name)
+        attributes = [*plain.tvm.get("mattr", ()), extra]
+        assert log_name(dataclasses.replace(plain, tvm={**plain.tvm, "mattr": attributes})) == log_name(plain)
 
 
 def test_a_line_that_is_no_verdict_is_skipped_and_named(convolution, tmp_path):
