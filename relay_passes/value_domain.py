@@ -108,7 +108,7 @@ class ValueDomains:
         """Return a branch's values less the one that the condition rules out: ``where(s == 0, 1, s)`` is never 0."""
         condition = self._made.get(where.args[0])
         compares = {1: "relax.not_equal", 2: "relax.equal"}[branch]
-        if op_name(condition) != compares or values.few is None:
+        if condition is None or op_name(condition) != compares or values.few is None:
             return values
         operands = list(condition.args)
         if not any(operand.same_as(where.args[branch]) for operand in operands):
