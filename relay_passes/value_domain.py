@@ -39,7 +39,7 @@ _SUMS = (
 #: Those whose weights have the output channels first, or last in a matrix.
 _WITH_CHANNELS_FIRST = frozenset(f"relax.{name}" for name in ("matmul", "nn.conv1d", "nn.conv2d", "nn.conv3d"))
 #: What is zero everywhere in a window or along an axis stays zero.
-_MEANS = ("nn.avg_pool2d", "nn.adaptive_avg_pool2d", "mean", "sum")
+_MEANS = ("nn.avg_pool2d", "nn.adaptive_avg_pool2d", "mean")
 #: Activations that round to zero far from it.
 _SATURATING = ("nn.gelu", "nn.gelu_tanh", "nn.silu")
 
@@ -169,6 +169,7 @@ _RULES: dict[str, _Rule] = {
     **dict.fromkeys(_MOVES, lambda _, operands: operands[0]),
     **dict.fromkeys(_SUMS, lambda node, operands: Values(zeros=_sums_meet_zero(node, operands))),
     **dict.fromkeys(_MEANS, lambda _, operands: v.mean_of(operands[0])),
+    "sum": lambda _, operands: v.sum_of(operands[0]),
     **dict.fromkeys(_SATURATING, lambda _, operands: Values(zeros=True)),
     **dict.fromkeys(("zeros", "zeros_like"), lambda _, operands: listed([0.0])),
     **dict.fromkeys(("ones", "ones_like"), lambda _, operands: listed([1.0])),

@@ -92,6 +92,13 @@ def mean_of(x: Values) -> Values:
     return Values(None, low, high, x.zeros and (x.low >= 0 or x.high <= 0))
 
 
+def sum_of(x: Values) -> Values:
+    """A sum of a few values of both signs may cancel, as a layer's does; other sums are zero where means are."""
+    mean = mean_of(x)
+    cancels = x.few is not None and x.low < 0 < x.high
+    return dataclasses.replace(mean, zeros=mean.zeros or cancels)
+
+
 def negative(x: Values) -> Values:
     """Mirror the bounds."""
     return Values(None, -x.high, -x.low, x.zeros)

@@ -87,6 +87,12 @@ def test_a_mean_of_what_is_rectified_keeps_its_zeros():
     assert domain_of(lambda b, x: relax.op.sign(b.emit(relax.op.mean(signs(b, x), [1, 2])))) == {-1, 1}
 
 
+def test_a_sum_of_signs_cancels_and_one_of_what_is_rectified_does_not():
+    assert domain_of(lambda b, x: relax.op.sign(b.emit(relax.op.sum(signs(b, x), [1, 2])))) == {-1, 0, 1}
+    rectified = lambda b, x: b.emit(relax.op.nn.relu(x))  # noqa: E731
+    assert domain_of(lambda b, x: relax.op.sign(b.emit(relax.op.sum(rectified(b, x), [1, 2])))) == {0, 1}
+
+
 @pytest.mark.parametrize(("mean", "expected"), [(2.5, {-1, 1}), (3.0, {-1, 0, 1}), (9.0, {-1, 0, 1}), (11.0, {-1, 1})])
 def test_a_sign_behind_a_layer_of_signs_is_tried_on_every_sum(mean, expected):
     weight = relax.const(np.ones((2, 3, 3, 1), np.float32))

@@ -42,3 +42,27 @@ def test_the_artifact_the_reference_and_the_report_agree_on_the_sign_of_zero(tmp
     model: Model = load(compiled.path)
     signs = np.where(IMAGES[:1] == 0, of_zero, np.sign(IMAGES[:1]))
     np.testing.assert_array_equal(model(IMAGES[:1]), signs @ np.sign(module.weight.detach().numpy()).T)
+
+
+class ComparedAttention(nn.Module):
+    """Attention of {0, 1}, by a comparison, whose result is binarized: its sums are exactly zero now and then."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.weight = nn.Parameter(torch.randn(8, 16))
+
+    def forward(self, query, key, value):
+        scores = torch.sign(query) @ torch.sign(key).transpose(-1, -2)
+        context = (scores > 0).float() @ torch.sign(value)
+        return nn.functional.linear(torch.sign(context), torch.sign(self.weight))
+
+
+def test_sums_that_a_comparison_picks_keep_their_zeros(tmp_path):
+    module = ComparedAttention().eval()
+    inputs = tuple(torch.randn(2, 2, 8, 16) for _ in range(3))
+    compiled = compile_model(module, inputs, output=tmp_path / "model.so", verify=False)
+    assert compiled.report.layers[-1].bit_planes == (2, 1)
+    model: Model = load(compiled.path)
+    expected = module(*inputs).detach().numpy()
+    np.testing.assert_array_equal(model(*(x.numpy() for x in inputs)), expected)
