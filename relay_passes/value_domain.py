@@ -98,9 +98,26 @@ class ValueDomains:
         operands = [self.values(arg) for arg in node.args]
         if name == "sign" and self._proves_zeros and not operands[0].zeros and self._meets_zero(node.args[0]):
             operands = [dataclasses.replace(operands[0], zeros=True)]
+        if name == "where":
+            return union(*(self._without_compared(node, branch, operands[branch]) for branch in (1, 2)))
         if name in _RULES:
             return _RULES[name](node, operands)
         return self._of_elementwise(node) if f"relax.{name}" in ELEMENTWISE else ANY
+
+    def _without_compared(self, where: relax.Call, branch: int, values: Values) -> Values:
+        """Return a branch's values less the one that the condition rules out: ``where(s == 0, 1, s)`` is never 0."""
+        condition = self._made.get(where.args[0])
+        compares = {1: "relax.not_equal", 2: "relax.equal"}[branch]
+        if condition is None or op_name(condition) != compares or values.few is None:
+            return values
+        operands = list(condition.args)
+        if not any(operand.same_as(where.args[branch]) for operand in operands):
+            return values
+        ruled_out = [self.values(operand) for operand in operands if not operand.same_as(where.args[branch])]
+        if len(ruled_out) != 1 or not ruled_out[0].is_one_number:
+            return values
+        left = values.few - (ruled_out[0].few or frozenset())
+        return listed(left) if left else values
 
     def _meets_zero(self, x: Expr) -> bool:
         """Tell whether a value that one layer's sum decides is zero for some sum that the layer can produce."""
@@ -174,7 +191,6 @@ _RULES: dict[str, _Rule] = {
     **dict.fromkeys(("zeros", "zeros_like"), lambda _, operands: listed([0.0])),
     **dict.fromkeys(("ones", "ones_like"), lambda _, operands: listed([1.0])),
     **dict.fromkeys(("full", "full_like"), lambda _, operands: operands[1]),
-    "where": lambda _, operands: union(*operands[1:]),
     "slice_scatter": lambda _, operands: union(*operands[:2]),
     "image.resize2d": lambda node, operands: operands[0] if str(node.attrs.method) == "nearest_neighbor" else ANY,
     "nn.pad": lambda node, operands: union(operands[0], listed([float(node.attrs.pad_value)])),

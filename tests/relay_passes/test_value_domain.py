@@ -114,3 +114,35 @@ def test_the_union_with_many_values_is_many_values():
 def test_domains_read_as_sets():
     assert describe(frozenset({1.0, -1.0})) == "{-1, 1}"
     assert describe(None) == "many values"
+
+
+def padded_sign(builder, x):
+    return signs(builder, builder.emit(relax.op.nn.pad(x, [0, 0, 1, 1, 1, 1, 0, 0], "constant", 0.0)))
+
+
+@pytest.mark.parametrize(
+    ("compare", "first", "expected"),
+    [
+        (relax.op.equal, False, {-1, 1}),
+        (relax.op.not_equal, True, {-1, 1}),
+        (relax.op.not_equal, False, {-1, 0, 1}),
+        (relax.op.greater, False, {-1, 0, 1}),
+    ],
+)
+def test_a_zero_that_is_replaced_is_no_value_any_more(compare, first, expected):
+    def make(builder, x):
+        sign = padded_sign(builder, x)
+        condition = builder.emit(compare(sign, relax.const(0.0)))
+        branches = (sign, relax.const(1.0)) if first else (relax.const(1.0), sign)
+        return relax.op.where(condition, *branches)
+
+    assert domain_of(make) == expected
+
+
+def test_a_zero_of_another_tensor_is_not_replaced():
+    def make(builder, x):
+        sign = padded_sign(builder, x)
+        condition = builder.emit(relax.op.equal(builder.emit(relax.op.negative(sign)), relax.const(0.0)))
+        return relax.op.where(condition, relax.const(1.0), sign)
+
+    assert domain_of(make) == {-1, 0, 1}
