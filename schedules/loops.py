@@ -8,6 +8,7 @@ from typing import TypeAlias
 from tvm import s_tir, tirx
 
 from schedules.parallel import parallelize, vector_steps
+from schedules.rows import schedule_rows
 
 Schedule: TypeAlias = s_tir.Schedule
 Block: TypeAlias = s_tir.schedule.SBlockRV
@@ -26,6 +27,8 @@ def schedule_loops(schedule: Schedule, lanes: int) -> None:
     Reductions run outside the channel loop, so that a pool or a mean over NHWC adds whole vectors of channels, and they
     do so in registers.
     """
+    if schedule_rows(schedule, lanes):
+        return
     for block in schedule.get_child_blocks(schedule.get_sblock("root")):
         if not (_is_output(schedule, block) or _reduces(schedule, block) or _packs_below(schedule, block)):
             schedule.compute_inline(block)
