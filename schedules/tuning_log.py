@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from schedules import host
+from schedules.errors import UserError
 from schedules.line_file import Warn, read
 from schedules.target import TARGETS, Target
 
@@ -121,6 +122,19 @@ def _without_extras(target: Target) -> dict[str, Any]:
 def folder_of(log: Path, target: Target, kind: Kind = "measured") -> Path:
     """Return a target's folder in a log."""
     return log / (log_name(target) + (_ESTIMATED if kind == "estimated" else ""))
+
+
+def existing(log: Path | None) -> Path | None:
+    """Return the log that a user named, if any.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    if log is not None and not log.is_dir():
+        raise UserError(f"log '{log}': no such folder; 'python -m tvm_bnn.tune MODEL --log {log}' makes one")
+    return log
 
 
 def verdicts(folder: Path, warn: Warn) -> list[Verdict]:

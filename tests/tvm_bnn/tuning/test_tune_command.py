@@ -57,7 +57,7 @@ def test_an_unknown_benchmark_is_refused(capsys):
     assert "the benchmark has layers, " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["log", "--help"], ["rank", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["log", "--help"], ["rank", "--help"], ["compare", "--help"]])
 def test_help_does_not_import_tvm(arguments):
     script = (
         "import sys, tvm_bnn.tune\n"
