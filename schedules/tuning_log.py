@@ -20,6 +20,7 @@ from schedules import host
 from schedules.errors import UserError
 from schedules.line_file import Warn, read
 from schedules.target import TARGETS, Target
+from schedules.trace_key import register_tile
 
 VERDICTS = "verdicts.jsonl"
 SESSIONS = "sessions.jsonl"
@@ -142,8 +143,10 @@ def verdicts(folder: Path, warn: Warn) -> list[Verdict]:
     found = []
     for number, value in read(folder / VERDICTS, warn):
         try:
-            found.append(msgspec.convert(value, Verdict))
-        except msgspec.ValidationError as error:
+            verdict = msgspec.convert(value, Verdict)
+            register_tile(verdict.trace)
+            found.append(verdict)
+        except ValueError as error:  # msgspec's are such, too
             warn(f"log '{folder / VERDICTS}', line {number}: {error}; skipped")
     return found
 

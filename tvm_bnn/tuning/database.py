@@ -29,11 +29,12 @@ FAILED_S = 1e10
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One measurement: which schedule of which layer, and its times; ``FAILED_S`` if it has none."""
+    """One measurement: which schedule of which layer, its times, ``FAILED_S`` if it has none, and where it stands."""
 
     workload: str
     trace: Trace
     seconds: tuple[float, ...]
+    place: str = ""
 
     @property
     def key(self) -> str:
@@ -65,7 +66,7 @@ def entries(folder: Path, warn: Warn) -> list[Entry]:
         if index not in hashes or not seconds or len(trace) != _PARTS_OF_A_TRACE:
             warn(f"{place}: a record without {'its workload' if index not in hashes else 'times'}; skipped")
             continue
-        found.append(Entry(hashes[index], trace, tuple(seconds)))
+        found.append(Entry(hashes[index], trace, tuple(seconds), place))
     return found
 
 
