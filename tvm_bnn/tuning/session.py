@@ -17,6 +17,7 @@ from schedules.trace_key import key_of
 from schedules.tuning_log import SESSIONS, Session, Verdict, best, log_name, verdicts
 from tvm_bnn.tuning.budget import Standing, next_layer
 from tvm_bnn.tuning.database import commit, entries
+from tvm_bnn.tuning.interruption import held_back
 from tvm_bnn.tuning.runner import Runner
 from tvm_bnn.tuning.search import Search
 from tvm_bnn.tuning.settle import settle
@@ -124,14 +125,16 @@ def _begin(runner: Runner, plan: Plan, versions: dict[str, str]) -> int:
 
 def _round(search: Search, runner: Runner, plan: Plan, count: int) -> list[bool]:
     """Measure one round and keep it; return which of its candidates could be measured."""
-    candidates = search.propose(count)
+    with held_back():
+        candidates = search.propose(count)
     if not candidates:
         return []
     results = runner.measure(search.task, [candidate.schedule.mod for candidate in candidates])
     measured = list(zip(candidates, results, strict=True))
     target = tvm.target.Target(plan.target.tvm)
     commit(plan.folder, search.task, target, [(candidate.schedule, result) for candidate, result in measured])
-    search.learn(measured)
+    with held_back():
+        search.learn(measured)
     return [bool(result.seconds) for result in results]
 
 
