@@ -26,10 +26,12 @@ def folders(log: Path) -> list[Path]:
     if _is_log(log):
         raise UserError(f"log '{log}': the folder of one target; name the one that it is in, '{log.resolve().parent}'")
     if not found:
-        raise UserError(
-            f"log '{log}': {'holds no target' if log.is_dir() else 'no such folder'}; tvm_bnn.tune makes one"
-        )
+        raise UserError(f"log '{log}': {'holds no target' if log.is_dir() else _absent(log)}; tvm_bnn.tune makes one")
     return found
+
+
+def _absent(log: Path) -> str:
+    return "not a folder" if log.exists() else "no such folder"
 
 
 def _is_log(path: Path) -> bool:

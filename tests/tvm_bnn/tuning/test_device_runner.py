@@ -6,10 +6,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 
+from rpc.board_server import PROGRAM, board_server
 from schedules import host
 from schedules.errors import UserError
 from tvm_bnn.tuning import device_runner
@@ -19,7 +19,7 @@ from tvm_bnn.tuning.session import tune
 from tvm_bnn.tuning.tracker import address_of, await_device
 
 pytestmark = pytest.mark.skipif(host.machine() != "x86_64", reason="the candidates are for x86")
-KEY = "board"
+KEY, NATIVE = "board", "native"
 
 
 def start(module, *options):
@@ -65,6 +65,20 @@ def board(tracker):
     stop(process)
 
 
+@pytest.fixture(scope="module")
+def native_board(tracker, tmp_path_factory):
+    """This project's own server, which forks for each session."""
+    words = ("--key", NATIVE, "--tracker", f"{tracker[0]}:{tracker[1]}", "--ping-ms", "200")
+    program, folder = board_server(host.machine()) / PROGRAM, tmp_path_factory.mktemp("board")
+    process = subprocess.Popen(
+        [str(program), *words, "--folder", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    await_device(NATIVE, tracker, 60)
+    yield process
+    process.kill()
+    process.wait()
+
+
 def modules(candidates):
     return [candidate.schedule.mod for candidate in candidates[:2]]
 
@@ -76,13 +90,29 @@ def test_a_board_times_and_settles(task, target, tracker, board, candidates):
 
 
 def test_a_candidate_that_crashes_its_session_is_a_failure_and_the_next_is_timed(
-    task, target, tracker, board, candidates, crashing
+    task, target, tracker, native_board, candidates, crashing
 ):
     crash, works = modules(candidates)
-    failed, measured = DeviceRunner(target, KEY, tracker).measure(task, [crashing(crash), works])
+    failed, measured = DeviceRunner(target, NATIVE, tracker).measure(task, [crashing(crash), works])
     assert failed.failure
     assert measured.seconds
-    assert board.poll() is None
+    assert native_board.poll() is None
+
+
+def test_a_candidate_that_takes_the_server_with_it_ends_the_run_in_one_line(
+    task, target, tracker, candidates, crashing
+):
+    """TVM's own server ends when a session crashes."""
+    process = start_board(tracker, "fragile")
+    runner = DeviceRunner(target, "fragile", tracker, patience_s=3)
+    candidate = crashing(modules(candidates)[0])
+    try:
+        await_device("fragile", tracker, 60)
+        with pytest.raises(UserError, match="device 'fragile': not registered with the tracker") as caught:
+            runner.measure(task, [candidate])
+        assert "\n" not in str(caught.value)
+    finally:
+        stop(process)
 
 
 def test_a_candidate_that_hangs_on_the_board_is_a_failure_and_the_next_is_timed(
