@@ -85,8 +85,9 @@ def compare(
             failures = [] if times.value is not None else [times.failure]
     if failures or times.value is None:
         raise UserError(f"layer {task.name}, schedule from {origin}: {failures[0]}")
-    first, second = (*times.value, None)[:2]
-    return Compared(task, origin, str(choice if second is None else chosen), first, second)
+    first, *others = times.value
+    tuned = others[0] if others else None
+    return Compared(task, origin, str(choice if tuned is None else chosen), first, tuned)
 
 
 def _timed(paths: Sequence[str], task: Task, repeats: int) -> list[Samples]:
