@@ -15,7 +15,7 @@ from schedules.bitpack import PACK_WORDS
 from schedules.dot import Dot, dot_between
 from schedules.isa import ISAS, Isa
 from schedules.loops import schedule_loops
-from schedules.tile import Tile, choose_tile, depth_of_loads, schedule_anchored
+from schedules.tile import Tile, choose_single_tile, choose_tile, depth_of_loads, schedule_anchored
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +133,10 @@ def anchored(schedule: s_tir.Schedule, isa: Isa) -> Anchored | None:
         lanes, group = int(weights.shape[-2]), int(weights.shape[-1])
         steps //= group
         dot = dot_between(str(activations.dtype), lanes) if group > 1 else None
-    tile = choose_tile(shape[-2], shape[-1], steps, lanes, isa, span)
+    if shape[-2] == 1 and anchor != bconv2d.ANCHOR and conv2d.UNPACK not in blocks:
+        tile = choose_single_tile(shape[-1], lanes, isa, span)
+    else:
+        tile = choose_tile(shape[-2], shape[-1], steps, lanes, isa, span)
     if anchor not in _NARROW and not isa.broadcasts_from_memory:
         tile = dataclasses.replace(tile, depth=depth_of_loads(depth, lanes))
     kernel = _OF_ANCHOR[anchor][0 if len(shape) == _SPATIAL_OF_CONVOLUTION else 1]

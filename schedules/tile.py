@@ -99,8 +99,39 @@ def choose_tile(pixels: int, channels: int, steps: int, lanes: int, isa: Isa, sp
         if p * v <= room and v <= _MOST_VECTORS and p * v + v + _TEMPORARIES <= isa.registers
     ]
     best = max(candidates, key=lambda tile: (tile[0] * tile[1] / (tile[0] + tile[1]), tile[0]))
-    groups = [g for g in divisors(blocks // best[1]) if span is not None and g * best[1] * lanes % span == 0]
-    return Tile(best[0], best[1], lanes, groups[0] if groups else None)
+    return Tile(best[0], best[1], lanes, _groups(blocks, best[1], lanes, span))
+
+
+def choose_single_tile(channels: int, lanes: int, isa: Isa, span: int | None) -> Tile:
+    """Return the tile of one output position whose terms are multiplied, such as a linear layer of batch 1.
+
+    Each weight is used once, so none waits in a register; what counts is that a sum waits for the one before it. The
+    accumulators have to be as many as there are multiply-adds in flight, and need not be more than the weights that a
+    cache delivers meanwhile.
+
+    Parameters
+    ----------
+    channels, lanes, isa, span
+        As for :func:`choose_tile`.
+    """
+    blocks = channels // lanes
+    most = min(_SUMS_IN_FLIGHT, _BYTES_IN_FLIGHT // (lanes * _BYTES_OF_A_SUM), isa.registers - _TEMPORARIES)
+    vectors = max(v for v in divisors(blocks) if v <= most)
+    return Tile(1, vectors, lanes, _groups(blocks, vectors, lanes, span))
+
+
+#: Four cycles of latency on two ports.
+_SUMS_IN_FLIGHT = 8
+#: The same four cycles, of the 64 bytes a cycle that a second-level cache delivers at most. On AVX-512 seven vectors
+#: are no faster than three, and slower where a layer is wide: as many streams share the same sets of the cache.
+_BYTES_IN_FLIGHT = 256
+_BYTES_OF_A_SUM = 4
+
+
+def _groups(blocks: int, vectors: int, lanes: int, span: int | None) -> int | None:
+    """Return how many tiles of channels fill whole words; None if none do, or nothing is packed."""
+    groups = (g for g in divisors(blocks // vectors) if span is not None and g * vectors * lanes % span == 0)
+    return next(groups, None)
 
 
 def depth_of_loads(depth: int, lanes: int) -> int:

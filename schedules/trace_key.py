@@ -25,10 +25,14 @@ def register_tile(trace: Trace) -> tuple[int, int]:
     ValueError
         If it is none of the template.
     """
-    instructions, decisions = trace
-    # The first thing that the template samples are the pixels.
-    drawn = min(decisions, default=None)
-    splits = [inputs for kind, inputs, *_ in instructions if kind == "Split" and len(inputs) == _CHANNEL_FACTORS + 1]
-    if drawn is None or len(splits) != 1:
-        raise ValueError("the trace is none of the template's")
-    return int(drawn[1][-1]), int(splits[0][-2])
+    try:
+        instructions, decisions = trace
+        # The first thing that the template samples are the pixels.
+        drawn = min(decisions)
+        splits = [
+            inputs for kind, inputs, *_ in instructions if kind == "Split" and len(inputs) == _CHANNEL_FACTORS + 1
+        ]
+        (channels,) = splits
+        return int(drawn[1][-1]), int(channels[-2])
+    except (ValueError, TypeError, IndexError):
+        raise ValueError("the trace is none of the template's") from None

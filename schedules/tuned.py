@@ -72,7 +72,10 @@ def schedule_tuned(
             elif verdict.version != version:
                 warn(_older(log, verdict, version))
             else:
-                return *_replayed(function, isa, verdict), log.origin
+                try:
+                    return *_replayed(function, isa, verdict), log.origin
+                except ValueError as error:
+                    warn(f"log '{log.place}': the record for {verdict.signature}: {error}; not used, tune it again")
     return *schedule_function(function, isa), DEFAULT
 
 

@@ -17,8 +17,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from schedules import host
+from schedules.errors import UserError
 from schedules.line_file import Warn, read
 from schedules.target import TARGETS, Target
+from schedules.trace_key import register_tile
 
 VERDICTS = "verdicts.jsonl"
 SESSIONS = "sessions.jsonl"
@@ -123,13 +125,28 @@ def folder_of(log: Path, target: Target, kind: Kind = "measured") -> Path:
     return log / (log_name(target) + (_ESTIMATED if kind == "estimated" else ""))
 
 
+def existing(log: Path | None) -> Path | None:
+    """Return the log that a user named, if any.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    if log is not None and not log.is_dir():
+        raise UserError(f"log '{log}': no such folder; 'python -m tvm_bnn.tune MODEL --log {log}' makes one")
+    return log
+
+
 def verdicts(folder: Path, warn: Warn) -> list[Verdict]:
     """Return the verdicts of a folder, oldest first; lines that are none are skipped with a warning."""
     found = []
     for number, value in read(folder / VERDICTS, warn):
         try:
-            found.append(msgspec.convert(value, Verdict))
-        except msgspec.ValidationError as error:
+            verdict = msgspec.convert(value, Verdict)
+            register_tile(verdict.trace)
+            found.append(verdict)
+        except ValueError as error:  # msgspec's are such, too
             warn(f"log '{folder / VERDICTS}', line {number}: {error}; skipped")
     return found
 

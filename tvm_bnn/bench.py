@@ -44,6 +44,8 @@ class Options:
     """File that every result is appended to, one JSON line each, with all samples and facts about the machine."""
     threads: int = 1
     """Threads that loops, compiled kernels and peers may use."""
+    log: Path | None = None
+    """Tuning log, from tvm_bnn.tune, whose schedules are taken first; then those of the package, then the default."""
     peers: bool = True
     """Measure PyTorch, ONNX Runtime and OpenVINO beside it, as far as they are installed."""
     only: str = ""
@@ -76,6 +78,7 @@ def _bench(options: Options) -> int:
     # Read when the libraries are loaded, so before anything imports them.
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
     os.environ["TVM_NUM_THREADS"] = str(options.threads)
+    from schedules.tuning_log import existing
     from tvm_bnn.benchmark.options import Plan, target_of
 
     plan = Plan(
@@ -85,6 +88,7 @@ def _bench(options: Options) -> int:
         only=options.only,
         repeats=options.repeats,
         toolchain=options.linker,
+        log=existing(options.log),
     )
     suites = SUITES if options.suite == "all" else (options.suite,)
     if "networks" in suites and importlib.util.find_spec("torch") is None:

@@ -24,6 +24,7 @@ from schedules.errors import UserError
 from schedules.link import Toolchain
 from schedules.target import Target, find_target
 from schedules.tuned import tuned_for
+from schedules.tuning_log import existing
 from tvm_bnn import artifact, backend, verification
 from tvm_bnn.benchmark.profiling import profiled
 from tvm_bnn.compilation_report import KernelTime, Report, Stage
@@ -128,7 +129,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
             f"profile: this machine cannot run what is compiled for '{goal.name}'; times are measured natively"
         )
     dot = dot_for(float_layers, goal)
-    given_log = _given_log(log)
+    given_log = existing(log)
     clock = _Clock()
     source = clock.run("reading the model", lambda: open_model(model, example_inputs, batch))
     imported = clock.run("importing", source.read)
@@ -216,13 +217,6 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         path.with_suffix(".report.json"), msgspec.json.format(msgspec.json.encode(report), indent=2)
     )
     return Compiled(path, report)
-
-
-def _given_log(log: Path | None) -> Path | None:
-    """Return the log, or raise a ``UserError`` if there is none where the user says."""
-    if log is not None and not log.is_dir():
-        raise UserError(f"log '{log}': no such folder; 'python -m tvm_bnn.tune MODEL --log {log}' makes one")
-    return log
 
 
 def dot_for(float_layers: FloatLayers, target: Target) -> Dot | None:

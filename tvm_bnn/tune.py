@@ -29,7 +29,8 @@ _MINUTE = 60.0
 class Options:
     """Find the fastest schedule of every layer of a model for a target; the same command continues where it stopped.
 
-    'tvm_bnn.tune log --help' is about logs, 'tvm_bnn.tune rank --help' about how well estimates rank schedules.
+    'tvm_bnn.tune log --help' is about logs, 'tvm_bnn.tune compare --help' about what they gain, 'tvm_bnn.tune rank
+    --help' about how well estimates rank schedules.
     """
 
     model: Annotated[Path, tyro.conf.Positional] = ZOO / "digits.pt2"
@@ -74,6 +75,10 @@ def main(arguments: list[str] | None = None) -> int:
         from tvm_bnn.tuning.log_command import main as log_main
 
         return log_main(given[1:])
+    if given[:1] == ["compare"]:
+        from tvm_bnn.tuning.compare_command import main as compare_main
+
+        return compare_main(given[1:])
     if given[:1] == ["rank"]:
         from tvm_bnn.tuning.rank_command import main as rank_main
 

@@ -11,7 +11,7 @@ from schedules import bits, stack
 from schedules.bconv2d import bconv2d
 from schedules.bitpack import wide
 from schedules.border import border_table
-from schedules.kernel import schedule_function
+from schedules.kernel import FLOAT_DENSE, schedule_function
 from schedules.target import find_target
 from schedules.window import Window
 
@@ -63,3 +63,28 @@ def test_neon_broadcasts_from_the_lanes_of_what_one_load_brought():
     assembly = assembly_of_binary_convolution("arm")
     assert len(re.findall(r"dup\tv\d+\.8h, v\d+\.h\[[1-7]\]", assembly)) >= 7
     assert assembly.count("ld1r") < assembly.count("dup\t")
+
+
+@pytest.mark.parametrize(
+    ("name", "product", "spill"),
+    [
+        ("x86-avx2", r"vfmadd231ps\t\S*\(%r\w+,%r\w+,8\), %ymm\d+, %ymm\d+", r"%rsp.*%ymm|%ymm.*%rsp"),
+        ("x86-avx512", r"vfmadd231ps\t\S*\(%r\w+,%r\w+(?:,\d+)?\), %zmm\d+, %zmm\d+", r"%rsp.*%zmm|%zmm.*%rsp"),
+        ("arm", r"fmla\tv\d+\.4s, v\d+\.4s, v\d+\.s\[\d\]", r"\bq\d+.*\[sp"),
+    ],
+)
+def test_a_linear_layer_of_one_row_keeps_several_sums_in_registers(name, product, spill):
+    """One sum would wait four cycles for itself."""
+    target = find_target(name)
+    lanes = target.isa.float_lanes
+    tensors = [
+        te.placeholder(wide((1, 512)), "float32"),
+        te.placeholder(wide((-(-1000 // lanes), 512, lanes)), "float32"),
+    ]
+    made = FLOAT_DENSE.meaning(*tensors, -(-1000 // lanes) * lanes)
+    function, choice = schedule_function(te.create_prim_func([*tensors, made]), target.isa)
+    library = tvm.compile(function, target=tvm.target.Target(target.tvm), tir_pipeline=stack.PIPELINE)
+    blocks = re.split(r"\n(?=\.LBB)", str(library.mod.inspect_source("asm")))
+    hot = max(blocks, key=lambda block: len(re.findall(product, block)))
+    assert len(re.findall(product, hot)) >= choice.tile.vectors >= 3
+    assert not re.search(spill, hot)

@@ -53,6 +53,19 @@ def test_a_cut_off_end_is_skipped_by_readers_and_cut_by_the_next_writer(tmp_path
     assert values(path) == [1, 2]
 
 
+def test_wherever_a_file_is_cut_off_all_lines_before_are_read_and_the_next_writer_goes_on_behind_them(tmp_path):
+    path = tmp_path / "a.jsonl"
+    whole = b'{"a": [1, 2]}\n"second"\n[3.5, null]\n'
+    for size in range(len(whole) + 1):
+        path.write_bytes(whole[:size])
+        heard = []
+        left = [value for _, value in read(path, heard.append)]
+        assert left == [{"a": [1, 2]}, "second", [3.5, None]][: whole[:size].count(b"\n")]
+        assert len(heard) == (not whole[:size].endswith(b"\n") and size > 0)
+        written(path, "next")
+        assert values(path) == [*left, "next"]
+
+
 def test_a_full_disk_costs_one_clear_line_and_nothing_that_was_there(tmp_path, monkeypatch):
     path = tmp_path / "a.jsonl"
     written(path, 1)

@@ -1,7 +1,7 @@
 import pytest
 
-from schedules.isa import AVX2, AVX512_VPOPCNTDQ, ISAS
-from schedules.tile import Tile, choose_tile, depth_of_loads
+from schedules.isa import AVX2, AVX512_VPOPCNTDQ, ISAS, NEON, PORTABLE
+from schedules.tile import Tile, choose_single_tile, choose_tile, depth_of_loads
 
 
 @pytest.mark.parametrize("isa", ISAS, ids=lambda isa: isa.name)
@@ -39,3 +39,24 @@ def test_a_short_reduction_gets_a_small_tile():
 @pytest.mark.parametrize(("depth", "steps"), [(1, 1), (4, 4), (7, 7), (8, 8), (9, 3), (11, 1), (32, 8)])
 def test_a_load_of_eight_lanes_serves_a_divisor_of_the_depth(depth, steps):
     assert depth_of_loads(depth, 8) == steps
+
+
+@pytest.mark.parametrize(
+    ("isa", "vectors"), [(AVX512_VPOPCNTDQ, 3), (AVX2, 5), (NEON, 5), (PORTABLE, 5)], ids=lambda value: str(value)[:20]
+)
+def test_a_head_of_1000_classes_has_sums_enough_for_the_latency_of_an_addition(isa, vectors):
+    """Padded to whole vectors: 63 of them, or 125, or 250."""
+    lanes = isa.float_lanes
+    tile = choose_single_tile(-(-1000 // lanes) * lanes, lanes, isa, None)
+    assert tile == Tile(pixels=1, vectors=vectors, lanes=lanes, groups=None)
+
+
+@pytest.mark.parametrize("isa", ISAS, ids=lambda isa: isa.name)
+@pytest.mark.parametrize("blocks", [1, 2, 7, 64, 97])
+def test_the_tile_of_one_position_divides_the_layer_and_fits_the_registers(isa, blocks):
+    lanes = isa.float_lanes
+    tile = choose_single_tile(blocks * lanes, lanes, isa, lanes)
+    assert tile.pixels == tile.groups == 1
+    assert blocks % tile.vectors == 0
+    assert tile.vectors + 2 <= isa.registers
+    assert tile.vectors * lanes * 4 <= 256

@@ -10,7 +10,7 @@ from schedules.line_file import append, locked
 from schedules.target import find_target
 from schedules.trace import to_json
 from schedules.tuned import schedule_tuned, tuned_for
-from schedules.tuning_log import VERDICTS, Verdict, folder_of, log_name
+from schedules.tuning_log import VERDICTS, Verdict, folder_of, log_name, verdicts
 from schedules.workload import normalized, signature, workload_hash
 
 RPI4 = find_target("rpi4")
@@ -81,6 +81,33 @@ def test_a_record_of_another_meaning_of_the_same_layer_is_refused_and_said_so(co
     logs = log_with(tmp_path, verdict(function, workload="1234", version="older"))
     assert schedule_tuned(function, NEON, logs, heard.append)[2] == "default"
     assert "tune it again" in heard[0]
+
+
+def test_a_record_whose_schedule_does_not_fit_is_refused_and_said_so(convolution, tmp_path):
+    function = convolution(NEON)
+    good = verdict(function)
+    broken = msgspec.json.decode(msgspec.json.encode(good.trace))
+    broken[0][0][2][0] = "no such block"
+    heard = []
+    logs = log_with(tmp_path, msgspec.structs.replace(good, trace=broken))
+    assert schedule_tuned(function, NEON, logs, heard.append)[2] == "default"
+    assert len(heard) == 1
+    assert "the trace does not fit the function" in heard[0]
+    assert "not used, tune it again" in heard[0]
+
+
+@pytest.mark.parametrize("trace", [[], [[], []], ["x", []], [[["Split"]], [[0, [1, 2]]]], [1, 2]])
+def test_a_verdict_without_a_trace_of_the_template_is_skipped_and_named(convolution, tmp_path, trace):
+    folder = folder_of(tmp_path, RPI4)
+    with locked(folder):
+        made = verdict(convolution(NEON))
+        append(
+            folder / VERDICTS,
+            [msgspec.json.encode(each) for each in (msgspec.structs.replace(made, trace=trace), made)],
+        )
+    heard = []
+    assert verdicts(folder, heard.append) == [made]
+    assert heard == [f"log '{folder / VERDICTS}', line 1: the trace is none of the template's; skipped"]
 
 
 def test_a_wrong_candidate_is_never_used(convolution, tmp_path):

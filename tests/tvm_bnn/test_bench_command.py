@@ -52,6 +52,7 @@ def test_json_is_the_records(tmp_path, capsys):
         (["micro", "--only", "abacus"], "no case of micro has that in its name"),
         (["layers", "--only", "abacus"], "no case of layers has that in its name"),
         (["networks", "--only", "abacus"], "no case of networks has that in its name"),
+        (["layers", "--log", "/no/such/log"], "log '/no/such/log': no such folder; 'python -m tvm_bnn.tune MODEL"),
         (["micro", "--threads", "0"], "must be at least 1"),
         (["micro", "--only", "portable", "--record", "/dev/null/results"], "cannot be written"),
     ],

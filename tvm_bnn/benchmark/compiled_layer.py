@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,22 +19,28 @@ from relay_passes.rewrite import MAIN, constant
 from schedules import bits, reference
 from schedules.border import border_table
 from schedules.isa import Isa
+from schedules.line_file import Warn
 from schedules.link import Toolchain
 from schedules.target import Target
+from schedules.tuned import Tuned
 from tvm_bnn import backend
+from tvm_bnn.benchmark.options import warn_once
 from tvm_bnn.benchmark.workloads import Array, Operands, Workload
 
 
 @dataclasses.dataclass(frozen=True)
 class CompiledLayer:
-    """A layer that is ready to run: what calls it on prepared tensors, and the kernel and tile it got."""
+    """A layer that is ready to run: what calls it on prepared tensors, the kernel and tile it got, and from where."""
 
     call: Callable[[], Array]
     choice: str
+    schedule: str
 
 
-def compile_layer(workload: Workload, operands: Operands, target: Target, toolchain: Toolchain) -> CompiledLayer:
-    """Compile a layer for this machine and bind its input.
+def compile_layer(
+    workload: Workload, operands: Operands, target: Target, toolchain: Toolchain, logs: Sequence[Tuned] = ()
+) -> CompiledLayer:
+    """Compile a layer for this machine, by the first log that knows it, and bind its input.
 
     Raises
     ------
@@ -43,7 +49,7 @@ def compile_layer(workload: Workload, operands: Operands, target: Target, toolch
     RuntimeError
         If the result is not what NumPy computes.
     """
-    scheduled = scheduled_layer(workload, operands, target.isa)
+    scheduled = scheduled_layer(workload, operands, target.isa, logs)
     library = backend.build_library(scheduled, target, toolchain)
     with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
         path = Path(folder) / "layer.so"
@@ -51,12 +57,14 @@ def compile_layer(workload: Workload, operands: Operands, target: Target, toolch
         main = VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cpu())[MAIN]
     tensor = tvm.runtime.tensor(layer_input(workload, operands, target.isa))
     check(workload, operands, main(tensor).numpy())
-    return CompiledLayer(lambda: main(tensor), choice_of(scheduled))
+    return CompiledLayer(lambda: main(tensor), choice_of(scheduled), schedule_of(scheduled))
 
 
-def scheduled_layer(workload: Workload, operands: Operands, isa: Isa) -> tvm.IRModule:
-    """Return the module whose ``main`` is the layer, scheduled for an instruction set."""
-    return pipeline.run(lowered_layer(workload, operands, isa), pipeline.scheduled(isa))
+def scheduled_layer(
+    workload: Workload, operands: Operands, isa: Isa, logs: Sequence[Tuned] = (), warn: Warn = warn_once
+) -> tvm.IRModule:
+    """Return the module whose ``main`` is the layer, scheduled by the first log that knows it."""
+    return pipeline.run(lowered_layer(workload, operands, isa), pipeline.scheduled(isa, logs, warn))
 
 
 def lowered_layer(workload: Workload, operands: Operands, isa: Isa) -> tvm.IRModule:
@@ -76,6 +84,11 @@ def choice_of(scheduled: tvm.IRModule) -> str:
     A padding or a packing that stayed outside would be a second kernel: the table shows it.
     """
     return " + ".join(use.choice for use in backend.kernel_uses(scheduled, []))
+
+
+def schedule_of(scheduled: tvm.IRModule) -> str:
+    """Return where the schedule of each of those kernels comes from: ``log``, ``shipped`` or ``default``."""
+    return " + ".join(use.schedule for use in backend.kernel_uses(scheduled, []))
 
 
 def _binary_module(workload: Workload, operands: Operands, isa: Isa) -> tvm.IRModule:

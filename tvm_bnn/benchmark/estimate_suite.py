@@ -18,7 +18,7 @@ from schedules.errors import UserError
 from schedules.isa import NEON
 from schedules.target import find_target
 from tvm_bnn import backend
-from tvm_bnn.benchmark.compiled_layer import check, choice_of, layer_input, scheduled_layer
+from tvm_bnn.benchmark.compiled_layer import check, choice_of, layer_input, schedule_of, scheduled_layer
 from tvm_bnn.benchmark.cycle_model import CORES, Analyzer, Core, find_analyzer, hottest_loop, macs_per_cycle
 from tvm_bnn.benchmark.ideal_loop import IdealLoop, ideal_loop
 from tvm_bnn.benchmark.options import Plan
@@ -51,7 +51,7 @@ def estimate_layer(workload: Workload, plan: Plan) -> list[Record]:
     """Check one layer under emulation, count what it executes, and ask the cycle models about its innermost loop."""
     target = plan.target
     operands = operands_of(workload)
-    scheduled = scheduled_layer(workload, operands, target.isa)
+    scheduled = scheduled_layer(workload, operands, target.isa, plan.logs)
     with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
         library = Path(folder) / "layer.so"
         library.write_bytes(backend.build_library(scheduled, target, plan.toolchain))
@@ -71,6 +71,7 @@ def estimate_layer(workload: Workload, plan: Plan) -> list[Record]:
         unit="MAC",
         facts={
             "kernel": choice,
+            "schedule": schedule_of(scheduled),
             "target": target.name,
             "cpu": str(target.emulated_cpu),
             "qemu": instruction_counts.qemu_version(target.machine),

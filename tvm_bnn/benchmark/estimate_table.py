@@ -17,12 +17,13 @@ def print_estimates(records: Sequence[Record], console: Console) -> None:
     estimates = [record for record in records if record.kind == "estimate"]
     parts = {(record.case, record.part): record for record in estimates}
     headings = ("instructions", "instr./MAC", "MAC/instr.", "executed/ ideal", *(core.name for core in CORES))
-    table = new_table(("layer", "kernel, tile"), headings)
+    table = new_table(("layer", "kernel, tile", "schedule"), headings)
     for record in (record for record in estimates if not record.part):
         executed, ideal = float(record.facts["instructions"]), float(record.facts["ideal"])
         table.add_row(
             record.case,
             re.sub(r"/\S+", "", str(record.facts["kernel"])),
+            str(record.facts.get("schedule", MISSING)),
             f"{executed:.0f}",
             f"{executed / record.work:.4f}",
             f"{record.work / executed:.1f}",

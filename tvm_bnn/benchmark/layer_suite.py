@@ -38,7 +38,7 @@ def run(plan: Plan) -> Iterator[list[Record]]:
 def measure_layer(workload: Workload, plan: Plan, peak: Peak) -> list[Record]:
     """Measure one layer, its peak and its peers, taking turns; the layer is checked first."""
     operands = operands_of(workload)
-    compiled = compile_layer(workload, operands, plan.target, plan.toolchain)
+    compiled = compile_layer(workload, operands, plan.target, plan.toolchain, plan.logs)
     limit = peak.work(plan.threads)
     calls: dict[str, Callable[[], object]] = {OURS: compiled.call, peak.system: limit.call}
     peers, skipped = _peers(workload, operands, plan.threads) if plan.peers else ({}, {})
@@ -59,7 +59,7 @@ def measure_layer(workload: Workload, plan: Plan, peak: Peak) -> list[Record]:
         )
 
     return [
-        record(OURS, workload.macs, kernel=compiled.choice, target=plan.target.name),
+        record(OURS, workload.macs, kernel=compiled.choice, schedule=compiled.schedule, target=plan.target.name),
         record(peak.system, limit.amount),
         *(record(system, workload.macs) for system in (*peers, *skipped)),
     ]

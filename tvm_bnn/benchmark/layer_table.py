@@ -9,6 +9,7 @@ from rich.console import Console
 
 from tvm_bnn.benchmark.records import OURS, Record
 from tvm_bnn.benchmark.tables import (
+    MISSING,
     cases,
     new_table,
     peak_of,
@@ -24,13 +25,14 @@ from tvm_bnn.benchmark.tables import (
 def print_layers(records: Sequence[Record], console: Console) -> None:
     """Print a row for each layer: our time, rate and share of the peak, then each peer's time in multiples of ours."""
     peers = peers_of(records)
-    table = new_table(("layer", "kernel, tile"), ("time", "rate", "of peak", *peers))
+    table = new_table(("layer", "kernel, tile", "schedule"), ("time", "rate", "of peak", *peers))
     for systems in cases(records):
         ours = systems[OURS]
         peak = peak_of(systems, "binary") or peak_of(systems, "float32")
         table.add_row(
             ours.case,
             _tile(ours),
+            str(ours.facts.get("schedule", MISSING)),
             time_cell(ours),
             rate_cell(ours),
             share_cell(ours, peak),

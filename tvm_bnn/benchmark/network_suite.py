@@ -59,7 +59,7 @@ def measure_network(network: Network, plan: Plan, peaks: list[Peak]) -> list[Rec
     with stage(f"measuring {network.name} and {len(peers)} peers"):
         times = measure({OURS: call, **{peak: work.call for peak, work in limits.items()}, **peers}, plan.repeats)
     with stage("measuring its kernels"):
-        steps = waterfall(module, example, plan.target, plan.repeats)
+        steps = waterfall(module, example, plan)
 
     def record(system: str, work: float) -> Record:
         return Record(
@@ -94,6 +94,7 @@ def _compiled(network: Network, module: nn.Module, plan: Plan, folder: Path) -> 
         target=plan.target,
         output=folder / "network.so",
         samples=inputs,
+        log=plan.log,
         toolchain=plan.toolchain,
     )
     found = sum(layer.binary for layer in compiled.report.layers)

@@ -83,19 +83,26 @@ def _print_waterfall(systems: dict[str, Record], parts: Sequence[Record], consol
     ours = systems[OURS]
     rows = [record for record in parts if record.case == ours.case and record.samples is not None]
     total = sum(record.samples.median_ns for record in rows if record.samples is not None)
-    table = new_table((ours.case, "kernel, tile"), ("time", "of all", "rate", "of peak"))
+    table = new_table((ours.case, "kernel, tile", "schedule"), ("time", "of all", "rate", "of peak"))
     for record in rows:
         share = record.samples.median_ns / total if record.samples is not None else 0.0
         peak = peak_of(systems, str(record.facts["bound"])) if record.work else None
         table.add_row(
             record.part,
             str(record.facts["kernel"]),
+            _schedule(record),
             time_cell(record),
             f"{share:.1%}",
             rate_cell(record),
             share_cell(record, peak),
         )
-    table.add_row(f"{len(rows)} kernels", "", short_time_text(total), "", "", "")
+    table.add_row(f"{len(rows)} kernels", "", "", short_time_text(total), "", "", "")
     if ours.samples is not None:
-        table.add_row("a whole call", "", time_cell(ours), f"{ours.samples.median_ns / total:.1%}", "", "")
+        table.add_row("a whole call", "", "", time_cell(ours), f"{ours.samples.median_ns / total:.1%}", "", "")
     console.print(table)
+
+
+def _schedule(record: Record) -> str:
+    """Return where a kernel's schedule comes from; plain loops have no tile, and nobody tunes them."""
+    has_tile = " " in str(record.facts["kernel"])
+    return str(record.facts.get("schedule", MISSING)) if has_tile else MISSING

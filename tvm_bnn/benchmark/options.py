@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from schedules import host
 from schedules.errors import UserError
 from schedules.isa import NEON
 from schedules.link import Toolchain
 from schedules.target import Target, find_target
+
+if TYPE_CHECKING:  # which imports TVM
+    from schedules.tuned import Tuned
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +36,8 @@ class Plan:
         Samples of each.
     toolchain
         Compiles the loops and links the kernels.
+    log
+        A tuning log, whose schedules come before those that ship with the package, and these before the default.
     """
 
     target: Target
@@ -37,6 +46,14 @@ class Plan:
     only: str = ""
     repeats: int = 30
     toolchain: Toolchain = "zig"
+    log: Path | None = None
+
+    @functools.cached_property
+    def logs(self) -> list[Tuned]:
+        """What is known of better schedules than the default, as a compilation takes it."""
+        from schedules.tuned import tuned_for
+
+        return tuned_for(self.target, self.log, warn_once)
 
     @property
     def estimated(self) -> bool:
@@ -46,6 +63,12 @@ class Plan:
     def selects(self, case: str) -> bool:
         """Tell whether a case of that name is to be run."""
         return self.only.lower() in case.lower()
+
+
+@functools.cache
+def warn_once(message: str) -> None:
+    """Print a line of warning, if it was not printed yet: many layers may have the same to say of a log."""
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def target_of(name: str, suite: str) -> Target:

@@ -36,6 +36,7 @@ def kernel_rows(steps: Sequence[Step], layers: Sequence[LayerRow]) -> list[dict[
         in_loops = layer in macs and not shares[layer]
         work = macs.get(layer, 0) / max(shares[layer], 1) if _multiplies(step) or in_loops else 0.0
         facts: dict[str, str | int] = {"order": number, "kernel": step.use.choice, "function": step.use.function}
+        facts["schedule"] = step.use.schedule
         if step.touched_bytes:
             facts["bytes"] = step.touched_bytes
         if work:

@@ -22,6 +22,7 @@ from schedules import stack
 from schedules.target import Target
 from tvm_bnn import backend
 from tvm_bnn.artifact import KernelUse
+from tvm_bnn.benchmark.options import Plan, warn_once
 from tvm_bnn.front_ends.opening import open_model
 
 Array = npt.NDArray[Any]
@@ -37,10 +38,10 @@ class Step:
     touched_bytes: int = 0
 
 
-def waterfall(module: nn.Module, example: torch.Tensor, target: Target, repeats: int) -> list[Step]:
+def waterfall(module: nn.Module, example: torch.Tensor, plan: Plan) -> list[Step]:
     """Compile a network once more, as bytecode that can be watched, and time each of its calls.
 
-    The kernels are those of the artifact; watching adds about a microsecond to each.
+    The kernels are those of the artifact, by the same logs; watching adds about a microsecond to each.
 
     Raises
     ------
@@ -48,9 +49,10 @@ def waterfall(module: nn.Module, example: torch.Tensor, target: Target, repeats:
         If the calls that were seen are not those of the compiled module.
     """
     simplified = pipeline.run(open_model(module, (example,)).read().module, pipeline.simplify())
-    passes = pipeline.canonicalize() + pipeline.pack(target.isa) + pipeline.lower_to(target.isa)
+    isa = plan.target.isa
+    passes = pipeline.canonicalize() + pipeline.pack(isa) + pipeline.lower_to(isa, plan.logs, warn_once)
     scheduled = pipeline.run(simplified, passes)
-    return watch_kernels(scheduled, layers_of(simplified), [example.numpy()], target, repeats)
+    return watch_kernels(scheduled, layers_of(simplified), [example.numpy()], plan.target, plan.repeats)
 
 
 def watch_kernels(

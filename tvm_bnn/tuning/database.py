@@ -29,11 +29,12 @@ FAILED_S = 1e10
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One measurement: which schedule of which layer, and its times; ``FAILED_S`` if it has none."""
+    """One measurement: which schedule of which layer, its times, ``FAILED_S`` if it has none, and where it stands."""
 
     workload: str
     trace: Trace
     seconds: tuple[float, ...]
+    place: str = ""
 
     @property
     def key(self) -> str:
@@ -65,7 +66,7 @@ def entries(folder: Path, warn: Warn) -> list[Entry]:
         if index not in hashes or not seconds or len(trace) != _PARTS_OF_A_TRACE:
             warn(f"{place}: a record without {'its workload' if index not in hashes else 'times'}; skipped")
             continue
-        found.append(Entry(hashes[index], trace, tuple(seconds)))
+        found.append(Entry(hashes[index], trace, tuple(seconds), place))
     return found
 
 
@@ -75,7 +76,7 @@ _PARTS_OF_A_TRACE = 2
 def commit(
     folder: Path, task: Task, target: tvm.target.Target, measured: Sequence[tuple[tvm.s_tir.Schedule, Measured]]
 ) -> None:
-    """Append a round's measurements, all of them or none.
+    """Append a round's measurements, all of them or none; of those that another tuner took meanwhile, the first stay.
 
     Raises
     ------
@@ -86,22 +87,30 @@ def commit(
     information = ms.arg_info.ArgInfo.from_prim_func(task.function)
     with locked(folder):
         index = _index_of(folder, task, workload)
+        known = {entry.key for entry in entries(folder, _unheard) if entry.workload == task.workload}
         lines = []
         for schedule, result in measured:
+            # The search marks where it was done; the same candidate, replayed from the log, is not marked.
+            trace = to_json(schedule)
+            if key_of(trace) in known:
+                continue
             seconds = list(result.seconds) or [FAILED_S]
             record = ms.database.TuningRecord(schedule.trace, workload, seconds, target, information)
-            # The search marks where it was done; the same candidate, replayed from the log, is not marked.
-            lines.append(_line([index, [to_json(schedule), *record.as_json()[1:]]]))
+            lines.append(_line([index, [trace, *record.as_json()[1:]]]))
         append(folder / RECORDS, lines)
 
 
 def _index_of(folder: Path, task: Task, workload: Any) -> int:
     """Return the line, from 0, of a layer among the folder's workloads; the caller holds the lock."""
-    for index, (known, _) in workload_lines(folder, lambda _message: None):
+    for index, (known, _) in workload_lines(folder, _unheard):
         if known == task.workload:
             return index
     append(folder / WORKLOADS, [_line(workload.as_json())])
     return (folder / WORKLOADS).read_bytes().count(b"\n") - 1
+
+
+def _unheard(_message: str) -> None:
+    """Whoever reads the log to learn from it has heard it."""
 
 
 def _line(value: Any) -> bytes:

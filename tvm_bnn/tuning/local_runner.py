@@ -97,7 +97,7 @@ def _measured(outcome: Outcome[tuple[float, ...]]) -> Measured:
     return Measured(outcome.value, "") if outcome.value is not None else Measured((), outcome.failure)
 
 
-def _load(path: str, task: Task) -> tuple[Any, list[Any], int]:
+def load_library(path: str, task: Task) -> tuple[Any, list[Any], int]:
     """Return a library, its arguments, and how many of them are operands."""
     arrays = operands(task.function, task.isa, task.results)
     results = [np.zeros(shape, dtype) for shape, dtype in tensors_of(task.function)[len(arrays) :]]
@@ -105,20 +105,20 @@ def _load(path: str, task: Task) -> tuple[Any, list[Any], int]:
 
 
 def _time(path: str, task: Task) -> tuple[float, ...]:
-    module, tensors, _ = _load(path, task)
+    module, tensors, _ = load_library(path, task)
     evaluate = module.time_evaluator(SYMBOL, tvm.cpu(), number=1, repeat=_REPEATS, min_repeat_ms=_REPEAT_MS)
     return tuple(float(seconds) for seconds in evaluate(*tensors).results)
 
 
 def _results(path: str, task: Task) -> list[Array]:
-    module, tensors, count = _load(path, task)
+    module, tensors, count = load_library(path, task)
     module[SYMBOL](*tensors)
     return [tensor.numpy() for tensor in tensors[count:]]
 
 
 def _in_turns(paths: Sequence[str], task: Task) -> list[float]:
     """Return the median time of each library, all of them measured in turns."""
-    loaded = [_load(path, task) for path in paths]
+    loaded = [load_library(path, task) for path in paths]
     evaluators = []
     for module, tensors, _ in loaded:
         once = module.time_evaluator(SYMBOL, tvm.cpu(), number=1, repeat=3, min_repeat_ms=1)(*tensors).mean

@@ -23,11 +23,15 @@ def folders(log: Path) -> list[Path]:
         If there is no log.
     """
     found = [path for path in sorted(log.iterdir()) if path.is_dir() and _is_log(path)] if log.is_dir() else []
+    if _is_log(log):
+        raise UserError(f"log '{log}': the folder of one target; name the one that it is in, '{log.resolve().parent}'")
     if not found:
-        raise UserError(
-            f"log '{log}': {'holds no target' if log.is_dir() else 'no such folder'}; tvm_bnn.tune makes one"
-        )
+        raise UserError(f"log '{log}': {'holds no target' if log.is_dir() else _absent(log)}; tvm_bnn.tune makes one")
     return found
+
+
+def _absent(log: Path) -> str:
+    return "not a folder" if log.exists() else "no such folder"
 
 
 def _is_log(path: Path) -> bool:
@@ -47,7 +51,13 @@ def merge(source: Path, into: Path, warn: Warn) -> list[str]:
     UserError
         If a target was measured on different processors: their times cannot be compared.
     """
+    _refuse_itself(source, into)
     return [_merge(folder, into / folder.name, warn) for folder in folders(source)]
+
+
+def _refuse_itself(source: Path, into: Path) -> None:
+    if source.resolve() == into.resolve():
+        raise UserError(f"log '{into}': the same as '{source}'; name another one to write to")
 
 
 def _merge(source: Path, into: Path, warn: Warn) -> str:
@@ -94,6 +104,7 @@ def _in_order(fresh: list[Verdict], present: list[Verdict]) -> list[Verdict]:
 
 def export(source: Path, into: Path, warn: Warn) -> list[str]:
     """Write the best verdicts of a log into another; return a line for each target."""
+    _refuse_itself(source, into)
     said = []
     for folder in folders(source):
         found = best(verdicts(folder, warn))
@@ -141,8 +152,8 @@ def _records(folder: Path, warn: Warn) -> list[tuple[str, list[Any]]]:
     found = []
     for number, value in read(folder / RECORDS, warn):
         try:
-            index, record = msgspec.convert(value, tuple[int, list[Any]])
-            found.append((hashes[index], record))
+            index, _ = msgspec.convert(value, tuple[int, tuple[list[Any], list[float], Any, Any]])
+            found.append((hashes[index], value[1]))
         except (msgspec.ValidationError, KeyError):
             warn(f"log '{folder / RECORDS}', line {number}: no tuning record; skipped")
     return found

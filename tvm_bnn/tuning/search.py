@@ -11,6 +11,7 @@ import tvm
 from tvm import s_tir
 
 from schedules import space
+from schedules.line_file import Warn
 from schedules.trace import replay, to_json
 from schedules.trace_key import Trace, key_of
 from tvm_bnn.tuning.database import FAILED_S, Entry
@@ -61,6 +62,7 @@ class Search:
     ) -> None:
         self.task = task
         self.known: dict[str, Entry] = {}
+        self._foreign: set[str] = set()
         self.default = candidate_of(space.default_point(task.function, task.isa))
         self._target, self._threads, self._caches, self._seed = target, threads, caches, seed
         self._database = ms.database.MemoryDatabase()
@@ -68,12 +70,18 @@ class Search:
         self._context: ms.TuneContext | None = None
         self._cost_model: ms.CostModel | None = None
 
-    def remember(self, entries: Iterable[Entry]) -> None:
-        """Take over measurements of this layer that are in the log already."""
+    def remember(self, entries: Iterable[Entry], warn: Warn) -> None:
+        """Take over measurements of this layer that are in the log already; say which are none of it after all."""
         for entry in entries:
-            if entry.workload == self.task.workload and entry.key not in self.known:
-                self.known[entry.key] = entry
+            if entry.workload != self.task.workload or entry.key in self.known or entry.key in self._foreign:
+                continue
+            try:
                 schedule = replay(self.task.function, entry.trace)
+            except ValueError as error:
+                self._foreign.add(entry.key)
+                warn(f"{entry.place}: {error}; skipped")
+            else:
+                self.known[entry.key] = entry
                 self._database.commit_tuning_record(self._record(schedule, entry.seconds))
 
     def best(self, count: int) -> list[Entry]:
@@ -119,7 +127,7 @@ class Search:
             yield [candidate.sch for candidate in candidates or []]
         for _ in range(_VAIN_DRAWS):
             schedules = self._drawn()
-            order = np.random.default_rng(self._seed + len(self.known)).permutation(len(schedules))
+            order = np.random.default_rng((self._seed, len(self.known))).permutation(len(schedules))
             yield [schedules[index] for index in order]
 
     def _drawn(self) -> list[s_tir.Schedule]:

@@ -17,6 +17,7 @@ from schedules.trace_key import key_of
 from schedules.tuning_log import SESSIONS, Session, Verdict, best, log_name, verdicts
 from tvm_bnn.tuning.budget import Standing, next_layer
 from tvm_bnn.tuning.database import commit, entries
+from tvm_bnn.tuning.interruption import held_back
 from tvm_bnn.tuning.runner import Runner
 from tvm_bnn.tuning.search import Search
 from tvm_bnn.tuning.settle import settle
@@ -70,18 +71,25 @@ def tune(
     UserError
         If the log cannot be written, or the device is gone; what was kept up to then is all there is to know.
     """
-    _begin(runner, plan, versions)
+    seed = _begin(runner, plan, versions)
     options = {**plan.target.tvm, "num-cores": 1}
     searches = [
-        Search(task, tvm.target.Target(options), runner.threads, caches=runner.kind == "measured") for task in tasks
+        Search(task, tvm.target.Target(options), runner.threads, caches=runner.kind == "measured", seed=seed)
+        for task in tasks
     ]
     gains = [0.0] * len(tasks)
     exhausted = [False] * len(tasks)
     heard: dict[str, None] = {}
+
+    def say(message: str) -> None:
+        if message not in heard:
+            heard[message] = None
+            warn(message)
+
     while plan.deadline is None or time.monotonic() < plan.deadline:
-        logged = entries(plan.folder, lambda message: _once(message, heard, warn))
+        logged = entries(plan.folder, say)
         for search in searches:
-            search.remember(logged)
+            search.remember(logged, say)
         total = sum(len(search.known) for search in searches)
         standings = [
             Standing(search.task.weight, _best_s(search), gain, len(search.known), done)
@@ -99,13 +107,8 @@ def tune(
     return [_settled(search, runner, plan, warn) for search in searches]
 
 
-def _once(message: str, heard: dict[str, None], warn: Warn) -> None:
-    if message not in heard:
-        heard[message] = None
-        warn(message)
-
-
-def _begin(runner: Runner, plan: Plan, versions: dict[str, str]) -> None:
+def _begin(runner: Runner, plan: Plan, versions: dict[str, str]) -> int:
+    """Enter the run in the log; return its number, so that tuners of one folder draw different candidates."""
     session = Session(
         target=log_name(plan.target),
         tvm_target=plan.target.tvm,
@@ -117,18 +120,21 @@ def _begin(runner: Runner, plan: Plan, versions: dict[str, str]) -> None:
     )
     with locked(plan.folder):
         append(plan.folder / SESSIONS, [msgspec.json.encode(session)])
+        return (plan.folder / SESSIONS).read_bytes().count(b"\n")
 
 
 def _round(search: Search, runner: Runner, plan: Plan, count: int) -> list[bool]:
     """Measure one round and keep it; return which of its candidates could be measured."""
-    candidates = search.propose(count)
+    with held_back():
+        candidates = search.propose(count)
     if not candidates:
         return []
     results = runner.measure(search.task, [candidate.schedule.mod for candidate in candidates])
     measured = list(zip(candidates, results, strict=True))
     target = tvm.target.Target(plan.target.tvm)
     commit(plan.folder, search.task, target, [(candidate.schedule, result) for candidate, result in measured])
-    search.learn(measured)
+    with held_back():
+        search.learn(measured)
     return [bool(result.seconds) for result in results]
 
 

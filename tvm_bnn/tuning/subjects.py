@@ -57,6 +57,18 @@ def tasks_of_benchmark(name: str, target: Target) -> list[Task]:
     return tasks_of_model(networks[0].build(), (networks[0].example(),), target)
 
 
+def tasks_named(name: Path, target: Target) -> list[Task]:
+    """Return the layers of a model's file, or of what the benchmark measures: ``bench:layers``, ``bench:NAME``.
+
+    Raises
+    ------
+    UserError
+        If there is no such model.
+    """
+    place, _, part = str(name).partition(":")
+    return tasks_of_benchmark(part, target) if place == "bench" else tasks_of_model(name, (), target)
+
+
 def benchmark_layers(part: str, target: Target) -> list[tuple[str, Task]]:
     """Return the benchmark's layers whose names contain ``part``."""
     return [

@@ -1,8 +1,10 @@
 """Results that nobody measured: tables and files are tested with times that are known."""
 
+import msgspec
 import pytest
 
 from rpc.measurement import Samples
+from schedules.tuning_log import VERDICTS, Verdict, folder_of
 from tvm_bnn.benchmark.machine import Machine
 from tvm_bnn.benchmark.records import Record
 
@@ -39,3 +41,28 @@ def printed():
         return captured.get()
 
     return show
+
+
+@pytest.fixture
+def log_of(tmp_path):
+    """Return a function that makes a log in which each layer has the last schedule of its space."""
+    import tvm
+
+    from schedules.space import generate
+    from schedules.trace import to_json
+
+    def verdict(task, target):
+        drawn = generate(tvm.s_tir.Schedule(task.module, debug_mask="none"), task.isa)[-1]
+        known = {name: getattr(task, name) for name in ("workload", "signature", "version", "macs")}
+        made = {"trials": 1, "kind": "measured", "target": target.name, "device": "made up", "threads": 1}
+        times = {"exact": True, "seconds": 1e-6, "default_seconds": 2e-6}
+        return Verdict(trace=to_json(drawn), tvm="", date="", **known, **made, **times)
+
+    def make(tasks, target):
+        folder = folder_of(tmp_path / "log", target)
+        folder.mkdir(parents=True)
+        lines = [msgspec.json.encode(verdict(task, target)) + b"\n" for task in tasks]
+        (folder / VERDICTS).write_bytes(b"".join(lines))
+        return tmp_path / "log"
+
+    return make

@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 
 from schedules import host, reference
-from schedules.target import TARGETS, native
+from schedules.target import TARGETS, find_target, native
 from schedules.window import Window
 from tvm_bnn.benchmark import compiled_layer
 from tvm_bnn.benchmark.layer_suite import measure_layer
+from tvm_bnn.benchmark.layer_table import print_layers
 from tvm_bnn.benchmark.options import Plan
 from tvm_bnn.benchmark.peaks import best_peak
 from tvm_bnn.benchmark.peers.catalog import LAYER_PEERS
 from tvm_bnn.benchmark.peers.unavailable import Unavailable
 from tvm_bnn.benchmark.workloads import WORKLOADS, Workload, operands_of
+from tvm_bnn.tuning.tasks import tasks_of
 
 DILATED = Window((3, 3), (2, 1), (2, 2, 2, 2), (2, 2))
 TINY = [
@@ -39,11 +41,28 @@ def test_a_layer_that_computes_something_else_is_refused(monkeypatch):
         compiled_layer.compile_layer(TINY[0], operands_of(TINY[0]), native(), "zig")
 
 
+def test_a_layer_gets_what_ships_for_it_as_in_a_compilation():
+    plan = Plan(find_target("x86-avx512"))
+    scheduled = compiled_layer.scheduled_layer(WORKLOADS[0], operands_of(WORKLOADS[0]), plan.target.isa, plan.logs)
+    assert compiled_layer.schedule_of(scheduled) == "shipped"
+
+
+def test_the_log_that_is_named_comes_first_and_the_table_says_so(log_of, printed):
+    target = native()
+    tasks = tasks_of(compiled_layer.lowered_layer(TINY[0], operands_of(TINY[0]), target.isa), target.isa)
+    plan = Plan(target, peers=False, repeats=2, log=log_of(tasks, target))
+    (ours, _) = records = measure_layer(TINY[0], plan, best_peak("binary", target.isa.name))
+    assert ours.facts["schedule"] == "log"
+    (row,) = [line for line in printed(print_layers, records).splitlines() if line.startswith("plain")]
+    assert " log " in row
+
+
 def test_a_tiny_layer_is_measured_from_end_to_end():
     plan = Plan(native(), repeats=2)
     records = measure_layer(TINY[0], plan, best_peak("binary", plan.target.isa.name))
     ours, peak, *peers = records
     assert (ours.system, ours.case, ours.work) == ("tvm_bnn", "plain", 5 * 6 * 24 * 40 * 9)
+    assert ours.facts["schedule"] == "default"
     assert len(ours.samples.samples_ns) == 2
     assert peak.system.startswith("peak binary: ")
     assert [peer.system for peer in peers if peer.samples or peer.skipped] == [peer.system for peer in peers]

@@ -15,9 +15,10 @@ from tvm_bnn.benchmark.network_table import print_networks
 from tvm_bnn.benchmark.networks.catalog import NETWORKS
 from tvm_bnn.benchmark.networks.parts import Sign
 from tvm_bnn.benchmark.options import Plan
-from tvm_bnn.benchmark.waterfall import Step
+from tvm_bnn.benchmark.waterfall import Step, waterfall
 from tvm_bnn.compilation_report import LayerRow
 from tvm_bnn.front_ends.opening import open_model
+from tvm_bnn.tuning.subjects import tasks_of_model
 
 NAMES = [network.name for network in NETWORKS]
 #: Small enough for a test, and every layer still there.
@@ -89,7 +90,17 @@ def test_one_small_network_is_measured_from_end_to_end(monkeypatch, printed):
     parts = [record for record in records if record.part]
     assert sum(record.facts.get("bound") == "binary" for record in parts) == 5
     assert sum(record.work for record in parts) == ours.work
-    assert "a whole call" in printed(print_networks, records)
+    text = printed(print_networks, records)
+    assert "a whole call" in text
+    assert all(" default " in line for line in text.splitlines() if " bconv2d/" in line)
+
+
+def test_the_kernels_of_a_network_are_timed_with_the_schedules_of_its_artifact(log_of):
+    small, target = SMALL[NAMES.index("VGG-small")], native()
+    module, example = small.build(), small.example()
+    log = log_of(tasks_of_model(module, (example,), target), target)
+    steps = waterfall(module, example, Plan(target, repeats=1, log=log))
+    assert [step.use.schedule for step in steps if " " in step.use.choice] == ["log"] * 7
 
 
 def layer(name, macs, binary):

@@ -91,5 +91,44 @@ def candidates(task, target):
 
 
 @pytest.fixture
+def calling():
+    """Return a function that makes a kernel of a candidate's parameters which does nothing but call the C library."""
+    import tvm
+    from tvm import tirx
+
+    def make(module, name, *arguments):
+        call = tirx.Evaluate(tirx.call_extern("int64", name, *(tirx.const(each, "int64") for each in arguments)))
+        return tvm.IRModule({"main": module["main"].with_body(call)})
+
+    return make
+
+
+@pytest.fixture
+def hanging(calling):
+    """Return a kernel that waits for ever, in place of a candidate."""
+    return lambda module: calling(module, "pause")
+
+
+@pytest.fixture
+def crashing(calling):
+    """Return a kernel that reads at address 0, in place of a candidate."""
+    return lambda module: calling(module, "strlen", 0)
+
+
+@pytest.fixture
+def wrong():
+    """Return a function that makes a kernel whose depth is one short."""
+    import tvm
+    import tvm_ffi
+    from tvm import tirx
+
+    def make(module):
+        depth = (tirx.IntImm, lambda number: tirx.IntImm(number.ty, 255) if number.value == 256 else number)
+        return tvm.IRModule({"main": tvm_ffi.structural_map(module["main"], depth)})
+
+    return make
+
+
+@pytest.fixture
 def random():
     return np.random.default_rng(0)

@@ -6,10 +6,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 
+from rpc.board_server import PROGRAM, board_server
 from schedules import host
 from schedules.errors import UserError
 from tvm_bnn.tuning import device_runner
@@ -19,7 +19,7 @@ from tvm_bnn.tuning.session import tune
 from tvm_bnn.tuning.tracker import address_of, await_device
 
 pytestmark = pytest.mark.skipif(host.machine() != "x86_64", reason="the candidates are for x86")
-KEY = "board"
+KEY, NATIVE = "board", "native"
 
 
 def start(module, *options):
@@ -39,11 +39,15 @@ def free_port():
         return found.getsockname()[1]
 
 
+def start_tracker():
+    port = free_port()
+    return start("rpc_tracker", "--port", str(port), "--port-end", str(port + 1)), ("127.0.0.1", port)
+
+
 @pytest.fixture(scope="module")
 def tracker():
-    port = free_port()
-    process = start("rpc_tracker", "--port", str(port), "--port-end", str(port + 1))
-    yield "127.0.0.1", port
+    process, address = start_tracker()
+    yield address
     stop(process)
 
 
@@ -61,6 +65,20 @@ def board(tracker):
     stop(process)
 
 
+@pytest.fixture(scope="module")
+def native_board(tracker, tmp_path_factory):
+    """This project's own server, which forks for each session."""
+    words = ("--key", NATIVE, "--tracker", f"{tracker[0]}:{tracker[1]}", "--ping-ms", "200")
+    program, folder = board_server(host.machine()) / PROGRAM, tmp_path_factory.mktemp("board")
+    process = subprocess.Popen(
+        [str(program), *words, "--folder", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    await_device(NATIVE, tracker, 60)
+    yield process
+    process.kill()
+    process.wait()
+
+
 def modules(candidates):
     return [candidate.schedule.mod for candidate in candidates[:2]]
 
@@ -71,37 +89,47 @@ def test_a_board_times_and_settles(task, target, tracker, board, candidates):
     assert all(settled.exact and settled.seconds > 0 for settled in made.settle(task, modules(candidates)))
 
 
-def test_a_candidate_that_kills_its_session_is_a_failure_and_the_next_is_timed(
-    task, target, tracker, board, candidates, monkeypatch
+def test_a_candidate_that_crashes_its_session_is_a_failure_and_the_next_is_timed(
+    task, target, tracker, native_board, candidates, crashing
 ):
-    time_it = device_runner._time
+    crash, works = modules(candidates)
+    failed, measured = DeviceRunner(target, NATIVE, tracker).measure(task, [crashing(crash), works])
+    assert failed.failure
+    assert measured.seconds
+    assert native_board.poll() is None
 
-    def crash_first(path, task, session):
-        if path.endswith("0.so"):
-            session.get_function("ffi.Module.load_from_file.so")("/no/such/library.so", "")
-        return time_it(path, task, session)
 
-    monkeypatch.setattr(device_runner, "_time", crash_first)
-    failed, measured = DeviceRunner(target, KEY, tracker).measure(task, modules(candidates))
+def test_a_candidate_that_takes_the_server_with_it_ends_the_run_in_one_line(
+    task, target, tracker, candidates, crashing
+):
+    """TVM's own server ends when a session crashes."""
+    process = start_board(tracker, "fragile")
+    runner = DeviceRunner(target, "fragile", tracker, patience_s=3)
+    candidate = crashing(modules(candidates)[0])
+    try:
+        await_device("fragile", tracker, 60)
+        with pytest.raises(UserError, match="device 'fragile': not registered with the tracker") as caught:
+            runner.measure(task, [candidate])
+        assert "\n" not in str(caught.value)
+    finally:
+        stop(process)
+
+
+def test_a_candidate_that_hangs_on_the_board_is_a_failure_and_the_next_is_timed(
+    task, target, tracker, board, candidates, hanging, monkeypatch
+):
+    monkeypatch.setattr(device_runner, "_TRANSFER_S", 6.0)
+    hangs, works = modules(candidates)
+    failed, measured = DeviceRunner(target, KEY, tracker, timeout_s=2).measure(task, [hanging(hangs), works])
     assert failed.failure
     assert measured.seconds
 
 
-def test_a_candidate_that_hangs_on_the_board_is_a_failure_and_the_next_is_timed(
-    task, target, tracker, board, candidates, monkeypatch
-):
-    time_it = device_runner._time
-
-    def hang_first(path, task, session):
-        if path.endswith("0.so"):
-            time.sleep(1000)
-        return time_it(path, task, session)
-
-    monkeypatch.setattr(device_runner, "_time", hang_first)
-    monkeypatch.setattr(device_runner, "_TRANSFER_S", 1.0)
-    failed, measured = DeviceRunner(target, KEY, tracker, timeout_s=2).measure(task, modules(candidates))
-    assert failed.failure == "no result within 3 s"
-    assert measured.seconds
+def test_a_wrong_result_of_the_board_is_found(task, target, tracker, board, candidates, wrong):
+    right, other = modules(candidates)
+    settled = DeviceRunner(target, KEY, tracker).settle(task, [right, wrong(other)])
+    assert [result.exact for result in settled] == [True, False]
+    assert settled[1].failure == "it computes something else than the layer"
 
 
 def test_a_board_that_reboots_in_mid_run_is_waited_for(task, target, tracker, candidates, tmp_path, monkeypatch):
@@ -147,6 +175,28 @@ def test_a_board_that_is_gone_ends_the_run_in_one_line_and_keeps_the_log(task, t
         tune([task], DeviceRunner(target, key, tracker, patience_s=5), plan, {}, unplug, pytest.fail)
     assert len(rounds) == 1
     assert len(entries(plan.folder, pytest.fail)) == rounds[0].measured
+
+
+def test_a_tracker_that_dies_in_mid_run_ends_the_run_in_one_line_and_keeps_the_log(task, target, plan):
+    dying, address = start_tracker()
+    process = start_board(address)
+    rounds = []
+
+    def kill(seen):
+        rounds.append(seen)
+        stop(dying)
+
+    try:
+        await_device(KEY, address, 60)
+        with pytest.raises(UserError, match=r"tracker '127.0.0.1:\d+': no answer") as caught:
+            tune([task], DeviceRunner(target, KEY, address, patience_s=2), plan, {}, kill, pytest.fail)
+        assert "the same command continues" in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert len(rounds) == 1
+        assert len(entries(plan.folder, pytest.fail)) == rounds[0].measured
+    finally:
+        stop(process)
+        stop(dying)
 
 
 def test_a_tracker_that_is_gone_is_named_with_what_would_do(task, target, candidates):

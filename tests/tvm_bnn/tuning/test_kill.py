@@ -1,5 +1,7 @@
-"""A tuner that is killed at any moment leaves a log that loads, with every round that was finished."""
+"""A tuner that is killed or interrupted at any moment leaves a log that loads, with every round that was finished."""
 
+import dataclasses
+import itertools
 import os
 import signal
 import time
@@ -10,7 +12,7 @@ import pytest
 from schedules.isa import AVX512_VPOPCNTDQ
 from schedules.tuning_log import verdicts
 from tvm_bnn.tuning.database import entries
-from tvm_bnn.tuning.session import tune
+from tvm_bnn.tuning.session import ROUND, tune
 
 
 @pytest.fixture
@@ -19,45 +21,55 @@ def task(make_task):
     return make_task(48, 384, isa=AVX512_VPOPCNTDQ)
 
 
+INTERRUPTED = 130
+
+
 def tune_and_tell(task, runner, plan, told):
     """Tune in a child process; write a byte after every round that is finished."""
     process = os.fork()
     if process == 0:
+        end = 1
         try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             tune([task], runner, plan, {}, lambda seen: os.write(told, bytes([seen.measured])), lambda _message: None)
+            end = 0
+        except KeyboardInterrupt:
+            end = INTERRUPTED
         finally:
-            os._exit(0)
+            os._exit(end)
     return process
 
 
-def kill_after(seconds, task, runner, plan):
-    """Return how many trials were finished when the tuner was killed."""
+def stop_after(seconds, task, runner, plan, number=signal.SIGKILL):
+    """Return how many trials were finished when the tuner got a signal, and how it ended."""
     reader, writer = os.pipe()
     process = tune_and_tell(task, runner, plan, writer)
     os.close(writer)
     time.sleep(seconds)
-    os.kill(process, signal.SIGKILL)
-    os.waitpid(process, 0)
+    os.kill(process, number)
+    _, status = os.waitpid(process, 0)
     finished = os.read(reader, 1 << 16)
     os.close(reader)
-    return sum(finished)
+    return sum(finished), os.waitstatus_to_exitcode(status)
 
 
 def kill_often(times, task, pretended, plan):
     rng = np.random.default_rng(0)
     heard = []
     most = 0
-    for _ in range(times):
+    for number in itertools.count():
+        if number >= times and most >= ROUND:
+            break
+        assert number < times + 50, "no round was ever finished"
         # A run has little to do: some end by themselves, are settled, and the next one goes on from there.
-        longer = type(plan)(plan.target, plan.folder, most + 16)
-        finished = kill_after(float(rng.uniform(0.05, 1.5)), task, pretended(), longer)
+        longer = type(plan)(plan.target, plan.folder, most + ROUND)
+        finished, _ = stop_after(float(rng.uniform(0.05, 1.5)), task, pretended(), longer)
         logged = entries(plan.folder, heard.append)
         keys = [entry.key for entry in logged]
         assert len(keys) >= most + finished
         assert len(set(keys)) == len(keys)
         verdicts(plan.folder, heard.append)
         most = len(keys)
-    assert most >= 16
     # A line may be cut off, as the last of its file; the next writer cuts it away.
     assert all(message.endswith("cut off; skipped") for message in heard)
 
@@ -69,3 +81,25 @@ def test_a_killed_tuner_loses_at_most_the_round_in_flight(task, pretended, plan)
 @pytest.mark.slow
 def test_fifty_killed_tuners_lose_at_most_their_rounds_in_flight(make_task, pretended, plan):
     kill_often(50, make_task(96, 1536, 512, AVX512_VPOPCNTDQ), pretended, plan)
+
+
+def interrupt_often(times, task, pretended, plan):
+    """Ctrl-C, mostly while the search is at work in C++ and calls Python back."""
+    rng = np.random.default_rng(1)
+    many = dataclasses.replace(plan, trials=100_000)
+    for number in range(times):
+        folder = plan.folder / str(number)
+        seconds = float(rng.uniform(0.2, 4))
+        finished, end = stop_after(seconds, task, pretended(), dataclasses.replace(many, folder=folder), signal.SIGINT)
+        assert end == INTERRUPTED, f"ended with {end} when it was interrupted after {seconds} s"
+        keys = [entry.key for entry in entries(folder, pytest.fail)]
+        assert len(set(keys)) == len(keys) >= finished
+
+
+def test_an_interrupted_tuner_ends_as_such_and_loses_at_most_the_round_in_flight(make_task, pretended, plan):
+    interrupt_often(6, make_task(96, 1536, 512, AVX512_VPOPCNTDQ), pretended, plan)
+
+
+@pytest.mark.slow
+def test_fifty_interrupted_tuners_end_as_such(make_task, pretended, plan):
+    interrupt_often(50, make_task(96, 1536, 512, AVX512_VPOPCNTDQ), pretended, plan)

@@ -1,13 +1,17 @@
 """Faults of candidates on this machine: each costs its own measurement and nothing else."""
 
+import dataclasses
+
 import pytest
 import tvm
-import tvm_ffi
 from tvm import tirx
 
 from schedules import host
-from tvm_bnn.tuning import local_runner
+from schedules.trace_key import key_of
+from schedules.tuning_log import best, verdicts
+from tvm_bnn.tuning.database import entries
 from tvm_bnn.tuning.local_runner import LocalRunner
+from tvm_bnn.tuning.session import tune
 
 pytestmark = pytest.mark.skipif(host.machine() != "x86_64", reason="the candidates are for x86")
 
@@ -17,12 +21,6 @@ def modules(candidates):
     return [candidate.schedule.mod for candidate in candidates[:3]]
 
 
-def wrong(module):
-    """Return a kernel whose depth is one short."""
-    depth = (tirx.IntImm, lambda number: tirx.IntImm(number.ty, 255) if number.value == 256 else number)
-    return tvm.IRModule({"main": tvm_ffi.structural_map(module["main"], depth)})
-
-
 def test_candidates_are_timed(task, target, modules):
     for measured in LocalRunner(target).measure(task, modules):
         assert measured.failure == ""
@@ -30,7 +28,7 @@ def test_candidates_are_timed(task, target, modules):
         assert all(seconds > 0 for seconds in measured.seconds)
 
 
-def test_candidates_that_are_right_are_settled_and_wrong_ones_are_found(task, target, modules):
+def test_candidates_that_are_right_are_settled_and_wrong_ones_are_found(task, target, modules, wrong):
     settled = LocalRunner(target).settle(task, [modules[0], wrong(modules[0]), modules[1]])
     assert [result.exact for result in settled] == [True, False, True]
     assert settled[1].failure == "it computes something else than the layer"
@@ -39,24 +37,50 @@ def test_candidates_that_are_right_are_settled_and_wrong_ones_are_found(task, ta
 
 
 def test_a_candidate_that_hangs_or_crashes_is_a_failure_and_its_neighbours_are_timed(
-    task, target, modules, monkeypatch
+    task, target, modules, hanging, crashing
 ):
-    time_it = local_runner._time
-
-    def troubled(path, task):
-        if path.endswith("0.so"):
-            while True:
-                pass
-        if path.endswith("1.so"):
-            import ctypes
-
-            ctypes.string_at(0)
-        return time_it(path, task)
-
-    monkeypatch.setattr(local_runner, "_time", troubled)
-    measured = LocalRunner(target, timeout_s=3).measure(task, modules)
+    candidates = [hanging(modules[0]), crashing(modules[1]), modules[2]]
+    measured = LocalRunner(target, timeout_s=3).measure(task, candidates)
     assert [result.failure for result in measured] == ["no result within 3 s", "crashed: SIGSEGV", ""]
     assert measured[2].seconds
+
+
+def test_a_candidate_that_hangs_or_crashes_when_it_is_checked_is_not_settled(task, target, modules, hanging, crashing):
+    candidates = [hanging(modules[0]), crashing(modules[1]), modules[2]]
+    settled = LocalRunner(target, timeout_s=3).settle(task, candidates)
+    assert [result.failure for result in settled] == ["no result within 3 s", "crashed: SIGSEGV", ""]
+    assert [result.exact for result in settled] == [False, False, True]
+
+
+@dataclasses.dataclass(frozen=True)
+class Miscompiling(LocalRunner):
+    """Builds one of the candidates wrong: it does nothing, and so is the fastest."""
+
+    victim: str = ""
+    spoiled: object = None
+
+    def measure(self, task, modules):
+        return super().measure(task, self._spoil(modules))
+
+    def settle(self, task, modules):
+        return super().settle(task, self._spoil(modules))
+
+    def _spoil(self, modules):
+        return [self.spoiled if module.script() == self.victim else module for module in modules]
+
+
+def test_the_fastest_candidate_is_not_the_best_if_it_computes_something_else(task, target, plan, modules, calling):
+    runner = Miscompiling(target, victim=modules[1].script(), spoiled=calling(modules[1], "getpid"))
+    heard = []
+    plan = dataclasses.replace(plan, trials=3)
+    (verdict,) = tune([task], runner, plan, {}, lambda _round: None, heard.append)
+    logged = entries(plan.folder, pytest.fail)
+    fastest = min(logged, key=lambda entry: entry.mean_s)
+    assert verdict.exact
+    assert key_of(verdict.trace) != fastest.key
+    assert [key_of(each.trace) for each in verdicts(plan.folder, pytest.fail) if not each.exact] == [fastest.key]
+    assert "is wrong and will not be used" in heard[0]
+    assert best(verdicts(plan.folder, pytest.fail))[task.workload] == verdict
 
 
 def test_a_candidate_that_cannot_be_compiled_is_a_failure(task, target, modules):

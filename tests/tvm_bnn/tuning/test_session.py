@@ -1,16 +1,20 @@
 """What a log keeps, and what a search makes of it."""
 
 import dataclasses
+import time
 
+import msgspec
 import pytest
 import tvm
 
 from schedules.isa import AVX512_VPOPCNTDQ
-from schedules.trace import to_json
+from schedules.trace import replay, to_json
 from schedules.trace_key import key_of
 from schedules.tuning_log import RECORDS, VERDICTS, sessions, verdicts
-from tvm_bnn.tuning.database import FAILED_S, entries
+from tvm_bnn.tuning.database import FAILED_S, commit, entries
+from tvm_bnn.tuning.forked import in_children
 from tvm_bnn.tuning.metaschedule import ms
+from tvm_bnn.tuning.runner import Measured
 from tvm_bnn.tuning.search import Search
 from tvm_bnn.tuning.session import tune
 
@@ -63,12 +67,61 @@ def test_a_run_that_is_complete_measures_nothing_more(task, plan, pretended):
     assert runner.measured == []
 
 
-def test_two_tuners_of_one_folder_share_what_they_measure(task, plan, pretended):
-    """The second starts while the first is at work: it takes over what is in the log at each round."""
+def test_a_tuner_takes_over_what_another_one_measured(task, plan, pretended):
     first, second = pretended(), pretended()
     tune([task], first, type(plan)(plan.target, plan.folder, 16), VERSIONS, unheard, fail)
     tune([task], second, plan, VERSIONS, unheard, fail)
     assert not set(first.measured) & set(second.measured)
+
+
+def test_two_tuners_at_the_same_time_lose_nothing_and_keep_nothing_twice(task, plan, pretended):
+    class Unhurried(pretended):
+        def measure(self, task, modules):
+            time.sleep(0.3)
+            return super().measure(task, modules)
+
+    def work():
+        runner = Unhurried()
+        made = tune([task], runner, dataclasses.replace(plan, trials=64), VERSIONS, unheard, fail)
+        return set(runner.measured), made[0].exact
+
+    outcomes = in_children([work, work], 200, workers=2)
+    assert [outcome.failure for outcome in outcomes] == ["", ""]
+    (first, right), (second, right_too) = (outcome.value for outcome in outcomes)
+    assert right
+    assert right_too
+    assert first - second
+    assert second - first
+    logged = entries(plan.folder, fail)
+    assert {replay(task.function, entry.trace).mod.script() for entry in logged} == first | second
+    keys = [entry.key for entry in logged]
+    assert len(set(keys)) == len(keys) >= 64
+    assert all(verdict.exact for verdict in verdicts(plan.folder, fail))
+    assert len(sessions(plan.folder, fail)) == 2
+
+
+def test_a_candidate_that_another_tuner_kept_meanwhile_is_not_kept_again(task, plan, candidates, target):
+    tvm_target = tvm.target.Target(target.tvm)
+    ours = [(candidate.schedule, Measured((1e-6,))) for candidate in candidates[:3]]
+    theirs = [(candidate.schedule, Measured((2e-6,))) for candidate in candidates[1:4]]
+    commit(plan.folder, task, tvm_target, ours)
+    commit(plan.folder, task, tvm_target, theirs)
+    assert [entry.key for entry in entries(plan.folder, fail)] == [candidate.key for candidate in candidates[:4]]
+    assert [entry.mean_s for entry in entries(plan.folder, fail)] == [1e-6, 1e-6, 1e-6, 2e-6]
+
+
+def test_a_record_that_does_not_fit_its_layer_is_skipped_and_named_and_the_search_goes_on(task, plan, pretended):
+    tune([task], pretended(), plan, VERSIONS, unheard, fail)
+    path = plan.folder / RECORDS
+    lines = path.read_bytes().splitlines()
+    foreign = msgspec.json.decode(lines[0])
+    foreign[1][0][0][0][2][0] = "no such block"
+    path.write_bytes(b"\n".join([*lines[:3], msgspec.json.encode(foreign), *lines[3:]]) + b"\n")
+    heard = []
+    tune([task], pretended(), dataclasses.replace(plan, trials=plan.trials + 4), VERSIONS, unheard, heard.append)
+    assert len(heard) == 1
+    assert heard[0].startswith(f"log '{path}', line 4: the trace does not fit the function")
+    assert len(entries(plan.folder, fail)) == len(lines) + 1 + 4
 
 
 def test_a_fast_wrong_kernel_never_wins(task, plan, pretended, candidates):

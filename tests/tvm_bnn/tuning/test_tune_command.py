@@ -1,12 +1,15 @@
 import json
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 from schedules import host
+from schedules.tuning_log import best, verdicts
 from tvm_bnn import compile as compile_command
 from tvm_bnn import tune as tune_command
+from tvm_bnn.tuning.database import entries
 from tvm_bnn.tuning.log_command import main as log_main
 
 
@@ -52,12 +55,51 @@ def test_a_log_that_is_not_there_is_named(tmp_path, capsys):
     assert [line.startswith("error: log '") for line in errors] == [True, True]
 
 
+@pytest.mark.parametrize("command", ["show", "best", "prune"])
+def test_a_folder_that_is_no_log_is_refused_with_what_it_is(command, log, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    (tmp_path / "empty").mkdir()
+    for place in (tmp_path / "file", tmp_path / "empty", log / "x86-64"):
+        assert log_main([command, str(place)]) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert [line.rpartition("': ")[2] for line in errors] == [
+        "not a folder; tvm_bnn.tune makes one",
+        "holds no target; tvm_bnn.tune makes one",
+        f"the folder of one target; name the one that it is in, '{log}'",
+    ]
+
+
+@pytest.mark.parametrize("command", ["merge", "export"])
+def test_a_log_is_not_written_into_itself(command, log, capsys):
+    before = {path: path.read_bytes() for path in (log / "x86-64").iterdir()}
+    assert log_main([command, str(log), f"{log}/../{log.name}"]) == 1
+    assert "the same as" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in (log / "x86-64").iterdir()} == before
+
+
+def test_lines_that_are_none_are_named_dropped_and_cost_no_neighbours(log, tmp_path, capsys):
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    shutil.copytree(log, broken)
+    for name in ("database_tuning_record.json", "database_workload.json", "verdicts.jsonl", "sessions.jsonl"):
+        path = broken / "x86-64" / name
+        lines = [b"<<<<<<< HEAD", b"[0,[]]", b'{"a": 1}', b"\xff"]
+        path.write_bytes(path.read_bytes() + b"\n".join(lines) + b'\n[0, "cut')
+    for command in (["show", broken], ["best", broken], ["merge", broken, whole], ["prune", broken], ["show", broken]):
+        assert log_main([str(argument) for argument in command]) == 0
+    said = capsys.readouterr()
+    assert "4 measurements and " in said.out
+    assert all(line.startswith("warning: log '") for line in said.err.splitlines())
+    for folder in (broken, whole):
+        assert len(entries(folder / "x86-64", pytest.fail)) == 4
+        assert best(verdicts(folder / "x86-64", pytest.fail)) == best(verdicts(log / "x86-64", pytest.fail))
+
+
 def test_an_unknown_benchmark_is_refused(capsys):
     assert tune_command.main(["bench:no-such-network", "--target", "x86-64"]) == 1
     assert "the benchmark has layers, " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["log", "--help"], ["rank", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["log", "--help"], ["rank", "--help"], ["compare", "--help"]])
 def test_help_does_not_import_tvm(arguments):
     script = (
         "import sys, tvm_bnn.tune\n"
