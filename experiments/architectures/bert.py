@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from experiments.architectures.architecture import Architecture, InputSpec
 from experiments.binarizers.binarizer import Binarizer
-from experiments.binarizers.estimators import inside, sign, with_slope
+from experiments.binarizers.estimators import estimated_sign, inside
 
 PAPER = "Devlin et al., BERT, NAACL 2019; Turc et al., 2019; Qin et al., BiBERT, ICLR 2022"
 
@@ -31,12 +31,17 @@ TINY, SMALL, BASE = Size(2, 128, 2), Size(4, 512, 8), Size(12, 768, 12)
 EMBEDDED = Size(2, 64, 2, 64, 32)
 
 
+def _twice_inside(score: torch.Tensor) -> torch.Tensor:
+    """Return the slope of a sign of which half is taken."""
+    return 2 * inside(score)
+
+
 class Boolean(nn.Module):
     """bool(score): 1 where the score is at least 0, else 0; straight through inside [-1, 1] (BiBERT, eq. 9)."""
 
     def forward(self, score: torch.Tensor) -> torch.Tensor:
         """Binarize to {0, 1}."""
-        return with_slope((sign(score) + 1) / 2, inside(score), score)
+        return (estimated_sign(score, _twice_inside) + 1) / 2
 
 
 class Attention(nn.Module):

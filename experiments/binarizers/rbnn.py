@@ -50,7 +50,7 @@ class RotatedSign(nn.Module):
 
     def matrices(self, w: torch.Tensor) -> torch.Tensor:
         """Return the standardised filters as ``(outputs, rows, columns)``."""
-        return standardised(w).view(len(w), len(self.left), len(self.right))
+        return standardised(w).reshape(len(w), len(self.left), len(self.right))
 
     def forward(self, w: torch.Tensor) -> torch.Tensor:
         """Binarize."""

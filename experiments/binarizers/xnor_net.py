@@ -49,7 +49,7 @@ class MagnitudeMap(nn.Module):
         shape = self.geometry
         if shape.kind == "linear":
             return product * x.abs().mean(-1, keepdim=True)
-        groups = x.abs().view(len(x), shape.groups, -1, *x.shape[2:]).mean(2)
+        groups = x.abs().reshape(len(x), shape.groups, -1, *x.shape[2:]).mean(2)
         convolution = functional.conv2d if shape.kind == "conv2d" else functional.conv1d
         k = convolution(groups, self.box, None, shape.stride, shape.padding, shape.dilation, shape.groups)
         return product * (k if shape.groups == 1 else k.repeat_interleave(shape.outputs // shape.groups, dim=1))
