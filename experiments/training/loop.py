@@ -20,6 +20,7 @@ from experiments.training.job import Job, start_from
 from experiments.training.processes import Processes
 from experiments.training.real_weights import real_weights
 from experiments.training.recipe import make_optimizer, make_schedule
+from experiments.training.regions import as_input, learnt_regions, takes_regions
 
 _STAGE_SEED = 1_000_000
 _PICTURES = 4  # axes
@@ -173,8 +174,12 @@ class _Run:
         """Return the loss of a batch, the teacher's part included."""
         raw, targets = self.split[numbers]
         inputs = [laid_out(x.to(self.processes.device)) for x in self.features(augmented(raw, self.job.dataset, rng))]
+        anchors, regions = objective.anchors_of(self.model), ()
+        if takes_regions(self.job.architecture):
+            regions = (learnt_regions(targets, anchors, rng).to(self.processes.device),)
+            inputs[1] = as_input(*regions)
         outputs = objective.outputs_of(model(*inputs))
-        value = objective.loss(self.job.dataset, outputs, targets, objective.anchors_of(self.model))
+        value = objective.loss(self.job.dataset, (*outputs, *regions), targets, anchors)
         weight = self.job.recipe.distillation
         if self.teacher is None or not weight:
             return value
