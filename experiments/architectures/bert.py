@@ -27,6 +27,7 @@ class Size:
     length: int = 128
 
 
+_EMBEDDING_DEVIATION = 0.02
 TINY, SMALL, BASE = Size(2, 128, 2), Size(4, 512, 8), Size(12, 768, 12)
 EMBEDDED = Size(2, 64, 2, 64, 32)
 
@@ -92,6 +93,9 @@ class Bert(nn.Module):
     def __init__(self, binarizer: Binarizer, size: Size, classes: int) -> None:
         super().__init__()
         self.words, self.positions = nn.Embedding(size.words, size.hidden), nn.Embedding(size.length, size.hidden)
+        for table in (self.words, self.positions):
+            # As BERT's start. PyTorch's own N(0, 1) would outlast a short training: a rare word moves a rate at a time.
+            nn.init.normal_(table.weight, std=_EMBEDDING_DEVIATION)
         self.norm = nn.LayerNorm(size.hidden)
         self.layers = nn.Sequential(*(Layer(binarizer, size) for _ in range(size.layers)))
         self.pooler, self.classifier = nn.Linear(size.hidden, size.hidden), nn.Linear(size.hidden, classes)

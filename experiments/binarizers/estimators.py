@@ -73,7 +73,7 @@ def with_slope(value: torch.Tensor, slope: torch.Tensor, x: torch.Tensor) -> tor
 
 
 def inside(x: torch.Tensor, bound: float = 1.0) -> torch.Tensor:
-    """Return 1 where ``|x| <= bound``, else 0: the gradient of clamp (Hubara et al., NeurIPS 2016, eq. 4)."""
+    """Return 1 where ``|x| <= bound``, else 0: the gradient of clamp (Hubara et al., NeurIPS 2016)."""
     return (x.abs() <= bound).to(x.dtype)
 
 
@@ -83,7 +83,7 @@ def triangle(x: torch.Tensor) -> torch.Tensor:
 
 
 class ClippedSign(nn.Module):
-    """sign(x) with the gradient of clamp to [-1, 1] (Hubara et al., NeurIPS 2016, eq. 1 and 4)."""
+    """sign(x) with the gradient of clamp to [-1, 1] (Hubara et al., NeurIPS 2016)."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Binarize."""

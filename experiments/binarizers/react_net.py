@@ -15,7 +15,7 @@ from experiments.binarizers.scales import RowScaledSign
 
 
 class RSign(PolynomialSign):
-    """+1 above a learned threshold of the channel, else -1 (eq. 1); the slope is the polynomial's (section 4.2).
+    """+1 above a learned threshold of the channel, else -1; the slope is the polynomial's.
 
     The threshold's gradient is minus the input's, summed over the channel.
     """
@@ -55,7 +55,7 @@ def bend(x: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
 
 
 class RPReLU(nn.Module):
-    """x - γ + ζ above γ, β(x - γ) + ζ below, all three learned per channel, on axis 1 (eq. 4)."""
+    """x - γ + ζ above γ, β(x - γ) + ζ below, all three learned per channel, on axis 1."""
 
     def __init__(self, channels: int) -> None:
         """Start as PReLU does."""
