@@ -4,12 +4,15 @@ import math
 
 import pytest
 import torch
+from torch.nn import functional
 
 from experiments.binarizers import find_binarizer
+from experiments.binarizers.estimators import estimated_sign, inside, sign
 from experiments.binarizers.fda import FIRST_TERMS, FourierSign, series_slope
 from experiments.binarizers.geometry import Geometry
 from experiments.binarizers.layer import ScaledSigns
 from experiments.binarizers.lq_nets import fitted
+from experiments.binarizers.react_net import bend
 from experiments.binarizers.scales import standardised
 
 GEOMETRY = Geometry("linear", 6, 4)
@@ -215,3 +218,17 @@ def test_lab_weighs_magnitudes_by_the_curvature_it_has_seen():
     assert float(layer.weights(layer.weight).scale) == pytest.approx(2.0, rel=1e-4)
     layer.weights.moment.copy_(torch.tensor([[9.0, 1.0]]))  # d = 3, 1
     assert float(layer.weights(layer.weight).scale) == pytest.approx((3 * 3 + 1 * 1) / 4)
+
+
+def test_the_bend_of_rprelu_has_the_gradient_of_prelu():
+    x, slope = torch.randn(2, 3, 4, 5), torch.tensor([0.25, 0.0, -1.5])
+    upstream = torch.randn_like(x)
+    found, wanted = ([x.clone().requires_grad_(), slope.clone().requires_grad_()] for _ in range(2))
+    (bend(*found) * upstream).sum().backward()
+    (functional.prelu(*wanted) * upstream).sum().backward()
+    torch.testing.assert_close([leaf.grad for leaf in found], [leaf.grad for leaf in wanted])
+
+
+def test_a_sign_is_the_same_in_training_and_without_gradients():
+    x = torch.tensor([-1.5, -0.0, 0.0, 2.0])
+    assert estimated_sign(x.clone().requires_grad_(), inside).tolist() == sign(x).tolist() == [-1, 1, 1, 1]
