@@ -31,7 +31,8 @@ def fitted(codes: torch.Tensor, x: torch.Tensor, basis: torch.Tensor) -> torch.T
     """
     square = codes @ codes.transpose(1, 2) + _RIDGE * torch.eye(BITS, dtype=x.dtype, device=x.device)
     wanted = codes @ x[..., None] + _RIDGE * basis[..., None]
-    return torch.linalg.solve(square, wanted).squeeze(-1)
+    solved: torch.Tensor = torch.linalg.solve(square, wanted)
+    return solved.squeeze(-1)
 
 
 def moved(basis: torch.Tensor, new: torch.Tensor) -> torch.Tensor:

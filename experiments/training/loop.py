@@ -86,7 +86,7 @@ def train(
     run.restore(checkpoint.load(path) if path is not None else None)
     for stage, (epochs, real) in enumerate(job.recipe.stages):
         run.stage(stage, epochs, real, path)
-    run.model.to("cpu", memory_format=torch.contiguous_format).eval()
+    laid_out_model(run.model.to("cpu"), torch.contiguous_format).eval()
     return Trained(run.model, evaluate(job, run.model), run.seconds, tuple(run.losses))
 
 
@@ -102,6 +102,14 @@ def laid_out(x: torch.Tensor) -> torch.Tensor:
     return x.contiguous(memory_format=torch.channels_last) if x.dim() == _PICTURES else x
 
 
+def laid_out_model(model: nn.Module, layout: torch.memory_format) -> nn.Module:
+    """Return the network with the weights of its convolutions in that layout."""
+    for parameter in model.parameters():
+        if parameter.dim() == _PICTURES:
+            parameter.data = parameter.data.contiguous(memory_format=layout)
+    return model
+
+
 class _Run:
     """A training under way."""
 
@@ -109,7 +117,7 @@ class _Run:
         self, job: Job, processes: Processes, watcher: Watcher, teacher: nn.Module | None, model: nn.Module
     ) -> None:
         self.job, self.processes, self.watcher = job, processes, watcher
-        self.model = model.to(processes.device, memory_format=torch.channels_last)  # convolutions gain
+        self.model = laid_out_model(model.to(processes.device), torch.channels_last)
         self.teacher = None if teacher is None else teacher.to(processes.device).eval()
         self.split = first(job.dataset.train, job.recipe.samples)
         self.features = job.features
@@ -174,10 +182,11 @@ class _Run:
         """Return the loss of a batch, the teacher's part included."""
         raw, targets = self.split[numbers]
         inputs = [laid_out(x.to(self.processes.device)) for x in self.features(augmented(raw, self.job.dataset, rng))]
-        anchors, regions = objective.anchors_of(self.model), ()
+        anchors = objective.anchors_of(self.model)
+        regions: list[torch.Tensor] = []
         if takes_regions(self.job.architecture):
-            regions = (learnt_regions(targets, anchors, rng).to(self.processes.device),)
-            inputs[1] = as_input(*regions)
+            regions = [learnt_regions(targets, anchors, rng).to(self.processes.device)]
+            inputs[1] = as_input(regions[0])
         outputs = objective.outputs_of(model(*inputs))
         value = objective.loss(self.job.dataset, (*outputs, *regions), targets, anchors)
         weight = self.job.recipe.distillation
