@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from experiments.architectures.architecture import Architecture, InputSpec
 from experiments.binarizers.binarizer import Binarizer
-from experiments.binarizers.estimators import inside, sign, with_slope
+from experiments.binarizers.estimators import estimated_sign, inside
 
 PAPER = "Devlin et al., BERT, NAACL 2019; Turc et al., 2019; Qin et al., BiBERT, ICLR 2022"
 
@@ -27,8 +27,14 @@ class Size:
     length: int = 128
 
 
+_EMBEDDING_DEVIATION = 0.02
 TINY, SMALL, BASE = Size(2, 128, 2), Size(4, 512, 8), Size(12, 768, 12)
 EMBEDDED = Size(2, 64, 2, 64, 32)
+
+
+def _twice_inside(score: torch.Tensor) -> torch.Tensor:
+    """Return the slope of a sign of which half is taken."""
+    return 2 * inside(score)
 
 
 class Boolean(nn.Module):
@@ -36,7 +42,7 @@ class Boolean(nn.Module):
 
     def forward(self, score: torch.Tensor) -> torch.Tensor:
         """Binarize to {0, 1}."""
-        return with_slope((sign(score) + 1) / 2, inside(score), score)
+        return (estimated_sign(score, _twice_inside) + 1) / 2
 
 
 class Attention(nn.Module):
@@ -87,6 +93,9 @@ class Bert(nn.Module):
     def __init__(self, binarizer: Binarizer, size: Size, classes: int) -> None:
         super().__init__()
         self.words, self.positions = nn.Embedding(size.words, size.hidden), nn.Embedding(size.length, size.hidden)
+        for table in (self.words, self.positions):
+            # As BERT's start. PyTorch's own N(0, 1) would outlast a short training: a rare word moves a rate at a time.
+            nn.init.normal_(table.weight, std=_EMBEDDING_DEVIATION)
         self.norm = nn.LayerNorm(size.hidden)
         self.layers = nn.Sequential(*(Layer(binarizer, size) for _ in range(size.layers)))
         self.pooler, self.classifier = nn.Linear(size.hidden, size.hidden), nn.Linear(size.hidden, classes)

@@ -95,8 +95,8 @@ class FasterRcnn(nn.Module):
         return (
             rows(self.objectness, proposals, 1),
             rows(self.offsets, proposals, 4),
-            self.logits(found).view(*shape, -1),
-            self.boxes(found).view(*shape, 4),
+            self.logits(found).reshape(*shape, -1),
+            self.boxes(found).reshape(*shape, 4),
         )
 
 

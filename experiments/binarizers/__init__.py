@@ -11,8 +11,9 @@ from experiments.binarizers.dorefa import DoReFa
 from experiments.binarizers.ebnn import Ebnn
 from experiments.binarizers.fda import Fda
 from experiments.binarizers.horq import Horq
-from experiments.binarizers.ir_net import IrNet
+from experiments.binarizers.ir_net import DirNet, IrNet
 from experiments.binarizers.lab import Lab
+from experiments.binarizers.lq_nets import LqNets
 from experiments.binarizers.pact import Pact
 from experiments.binarizers.proxy_bnn import ProxyBnn
 from experiments.binarizers.rbnn import Rbnn
@@ -44,6 +45,7 @@ BINARIZERS: tuple[Binarizer, ...] = (
     AbcNet(),
     Horq(),
     IrNet(),
+    DirNet(),
     Rbnn(),
     SiBnn(),
     SaBnn(),
@@ -51,6 +53,7 @@ BINARIZERS: tuple[Binarizer, ...] = (
     ProxyBnn(),
     Ebnn(),
     Pact(),
+    LqNets(),
 )
 #: The names of BiBench's eight.
 PAPER: tuple[str, ...] = tuple(binarizer.name for binarizer in BINARIZERS[:8])

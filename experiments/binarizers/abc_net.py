@@ -14,7 +14,7 @@ BASES = 2
 
 
 class WeightBases(nn.Module):
-    """B_i = sign(w - mean w + u_i std w), u_i = -1 + 2i / (M - 1) (eq. 3), straight through (eq. 6)."""
+    """B_i = sign(w - mean w + u_i std w), u_i = -1 + 2i / (M - 1), straight through."""
 
     def forward(self, w: torch.Tensor) -> torch.Tensor:
         """Return ``(M, *w.shape)``."""
@@ -24,7 +24,7 @@ class WeightBases(nn.Module):
 
 
 def fit(bases: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-    """Return the α ``(M,)`` with the least |w - Σ α_i B_i|² (eq. 4), without gradient.
+    """Return the α ``(M,)`` with the least |w - Σ α_i B_i|², without gradient.
 
     Of a small layer the bases may be each other's opposites; then it is the smallest of such α.
     """
@@ -43,7 +43,7 @@ class FittedBases(WeightBases):
 
 
 class ActivationBase(nn.Module):
-    """±1: whether clip(x + v, 0, 1) is at least 1/2 (eq. 8 and 9); gradient where it is not clipped (eq. 10)."""
+    """±1: whether clip(x + v, 0, 1) is at least 1/2; gradient where it is not clipped."""
 
     def __init__(self, shift: float) -> None:
         """Start at a shift v, which is learned."""
@@ -57,7 +57,7 @@ class ActivationBase(nn.Module):
 
 
 class MultiBaseLayer(BinaryLayer):
-    """Σ_ij α_i β_j conv(A_j, B_i) (eq. 11)."""
+    """Σ_ij α_i β_j conv(A_j, B_i)."""
 
     def __init__(self, geometry: Geometry, bias: bool) -> None:
         """Start with equal β."""

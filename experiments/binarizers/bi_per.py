@@ -14,7 +14,7 @@ FREQUENCY = 20.0
 
 
 class SquareWave(nn.Module):
-    """sign(sin(ω w)) forward, ω cos(ω w) backward (section 3.2)."""
+    """sign(sin(ω w)) forward, ω cos(ω w) backward."""
 
     def forward(self, w: torch.Tensor) -> torch.Tensor:
         """Binarize."""

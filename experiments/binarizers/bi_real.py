@@ -11,7 +11,7 @@ from experiments.binarizers.scales import RowScaledSign
 
 
 class BiReal(Binarizer):
-    """ApproxSign (section 3.3): slope 2 - 2|x|; weights mean|w| sign(w), with that scale in the gradient too.
+    """ApproxSign: slope 2 - 2|x|; weights mean|w| sign(w), with that scale in the gradient too.
 
     The shortcut around every layer is an architecture's business.
     """

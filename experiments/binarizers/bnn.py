@@ -10,9 +10,9 @@ from experiments.binarizers.geometry import Geometry
 
 
 class Bnn(Binarizer):
-    """x_b = sign(x) (eq. 1); g_x = g_b 1_{|x| <= 1} (eq. 4); the same for weights.
+    """x_b = sign(x); g_x = g_b 1_{|x| <= 1}; the same for weights.
 
-    The paper clips latent weights to [-1, 1] after each update (Algorithm 1); here the window of eq. 4 stops those that
+    The paper clips latent weights to [-1, 1] after each update (Algorithm 1); here the window stops those that
     leave it.
     """
 
@@ -20,7 +20,7 @@ class Bnn(Binarizer):
     paper = "Hubara et al., Binarized Neural Networks, NeurIPS 2016"
 
     def inputs(self, geometry: Geometry) -> nn.Module:
-        """Return eq. 1 and 4."""
+        """Return the sign, straight through inside [-1, 1]."""
         del geometry
         return ClippedSign()
 

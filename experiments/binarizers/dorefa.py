@@ -12,7 +12,7 @@ from experiments.binarizers.layer import ScaledSigns
 
 
 class QuantizedUnit(nn.Module):
-    """round(x (2^k - 1)) / (2^k - 1) of x clipped to [0, 1] (eq. 5 and 11); straight through inside.
+    """round(x (2^k - 1)) / (2^k - 1) of x clipped to [0, 1]; straight through inside.
 
     At one bit: 1 where x > 1/2, else 0.
     """
@@ -29,7 +29,7 @@ class QuantizedUnit(nn.Module):
 
 
 class LayerScaledSign(nn.Module):
-    """E sign(w), E = mean|w| over the whole layer, with the gradient of the identity (eq. 8).
+    """E sign(w), E = mean|w| over the whole layer, with the gradient of the identity.
 
     As E is multiplied behind the product, the sign's own slope is 1 / E.
     """

@@ -15,7 +15,7 @@ from experiments.binarizers.scales import RowScaledSign
 
 
 class WinnerTakesAll(nn.Module):
-    """1 where the first expert wins, else 0, from the input's channel means (eq. 2); backward is softmax's (eq. 3)."""
+    """1 where the first expert wins, else 0, from the input's channel means; backward is softmax's."""
 
     def __init__(self, geometry: Geometry) -> None:
         """Take the layer's shape."""

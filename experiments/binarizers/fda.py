@@ -22,7 +22,7 @@ _NEAR_ZERO = 1e-3
 
 
 def series_slope(x: torch.Tensor, terms: int) -> torch.Tensor:
-    """Return the derivative of the truncated series, 4ω/π Σ_{i=0}^{n} cos((2i+1)ωx) (eq. 6).
+    """Return the derivative of the truncated series, 4ω/π Σ_{i=0}^{n} cos((2i+1)ωx).
 
     The sum of cosines is sin(2(n+1)u) / (2 sin u) in closed form, u = ωx; where sin u vanishes it is ±(n+1).
     """
@@ -35,7 +35,7 @@ def series_slope(x: torch.Tensor, terms: int) -> torch.Tensor:
 
 
 class NoiseAdaption(TrainingOnly):
-    """Two narrow linear maps with ReLU between, and a sine as shortcut: what the truncated series lacks (eq. 9)."""
+    """Two narrow linear maps with ReLU between, and a sine as shortcut: what the truncated series lacks."""
 
     def __init__(self, width: int) -> None:
         """Narrow to a 64th, at least one."""
@@ -50,7 +50,7 @@ class NoiseAdaption(TrainingOnly):
 
 
 class FourierSign(nn.Module):
-    """sign(x) + share · noise(x) in training (eq. 8); the sign alone in evaluation, where the module is removed."""
+    """sign(x) + share · noise(x) in training; the sign alone in evaluation, where the module is removed."""
 
     terms: int = FIRST_TERMS
     share: float = FIRST_SHARE

@@ -13,7 +13,7 @@ from experiments.binarizers.scales import RowScaledSign
 
 
 class ResidualOrderLayer(BinaryLayer):
-    """Second order: x ≈ β_1 H_1 + β_2 H_2, H_1 = sign(x), β_1 = mean|x|, and the same of x - β_1 H_1 (eq. 8 to 10).
+    """Second order: x ≈ β_1 H_1 + β_2 H_2, H_1 = sign(x), β_1 = mean|x|, and the same of x - β_1 H_1.
 
     The means are over a sample, of a linear layer over a row; no gradient flows through them.
     """

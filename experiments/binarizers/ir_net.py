@@ -8,32 +8,42 @@ import torch
 from torch import nn
 
 from experiments.binarizers.binarizer import Binarizer
-from experiments.binarizers.estimators import sign, with_slope
+from experiments.binarizers.estimators import estimated_sign
 from experiments.binarizers.geometry import Geometry
 from experiments.binarizers.layer import ScaledSigns
 from experiments.binarizers.scales import standardised
 
 FIRST_T, LAST_T = 0.1, 10.0
+UPDATED_SHARE = 0.1
+_LEAST = 1e-6
+
+
+def error_decay(x: torch.Tensor, t: float) -> torch.Tensor:
+    """Return the derivative of k tanh(t x), k = max(1/t, 1)."""
+    return max(1 / t, 1.0) * t * (1 - torch.tanh(t * x) ** 2)
 
 
 class ErrorDecaySign(nn.Module):
-    """sign(x) with the slope of k tanh(t x): k t (1 - tanh²(t x)), k = max(1/t, 1) (EDE, eq. 11 to 13)."""
+    """sign(x) with the slope of k tanh(t x): k t (1 - tanh²(t x)), k = max(1/t, 1) (EDE)."""
 
     t: float = FIRST_T
 
+    def slope(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the slope."""
+        return error_decay(x, self.t)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Binarize."""
-        slope = max(1 / self.t, 1.0) * self.t * (1 - torch.tanh(self.t * x) ** 2)
-        return with_slope(sign(x), slope, x)
+        return estimated_sign(x, self.slope)
 
 
 class BalancedSign(nn.Module):
-    """sign(ŵ) 2^s of weights standardised per filter, s = round(log2 mean|ŵ|) (Libra-PB, eq. 6 to 9)."""
+    """sign(ŵ) 2^s of weights standardised per filter, s = round(log2 mean|ŵ|) (Libra-PB)."""
 
-    def __init__(self) -> None:
-        """Take the estimator."""
+    def __init__(self, estimator: nn.Module) -> None:
+        """Take the sign, with its estimator."""
         super().__init__()
-        self.sign = ErrorDecaySign()
+        self.sign = estimator
 
     def forward(self, w: torch.Tensor) -> ScaledSigns:
         """Binarize."""
@@ -42,8 +52,26 @@ class BalancedSign(nn.Module):
         return ScaledSigns(self.sign(balanced), torch.exp2(shift))
 
 
+class DistributionSensitiveSign(ErrorDecaySign):
+    """The same, with t held so low that values can still be updated, however they are distributed.
+
+    DIR-Net's two-stage estimator watches how many values keep a slope. The limit here is ours: t is at most 1 / q,
+    where a tenth of |x| lies below q, so that this tenth keeps more than 1 - tanh² 1 = 42 % of the largest slope.
+    """
+
+    def limited(self, x: torch.Tensor) -> float:
+        """Return t for these values."""
+        magnitudes = x.detach().abs().flatten()
+        quantile = float(magnitudes.kthvalue(max(1, math.ceil(UPDATED_SHARE * len(magnitudes)))).values)
+        return min(self.t, 1 / max(quantile, _LEAST))
+
+    def slope(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the slope with the limited t."""
+        return error_decay(x, self.limited(x))
+
+
 def t_of(epoch: int, epochs: int) -> float:
-    """Return t = T_min 10^(epoch / epochs · log10(T_max / T_min)), from 0.1 towards 10 (eq. 12)."""
+    """Return t = T_min 10^(epoch / epochs · log10(T_max / T_min)), from 0.1 towards 10."""
     return FIRST_T * 10 ** (epoch / epochs * math.log10(LAST_T / FIRST_T))
 
 
@@ -61,7 +89,7 @@ class IrNet(Binarizer):
     def weights(self, geometry: Geometry) -> nn.Module:
         """Return the balanced sign."""
         del geometry
-        return BalancedSign()
+        return BalancedSign(ErrorDecaySign())
 
     def activation(self) -> nn.Module:
         """Return the same sign as for inputs."""
@@ -72,3 +100,27 @@ class IrNet(Binarizer):
         for module in model.modules():
             if isinstance(module, ErrorDecaySign):
                 module.t = t_of(epoch, epochs)
+
+
+class DirNet(IrNet):
+    """IR-Net's forward, which DIR-Net calls information-maximised binarization, with the distribution in the estimator.
+
+    Distilling representations, the third part, is a matter of the recipe.
+    """
+
+    name = "dirnet"
+    paper = "Qin et al., Distribution-sensitive Information Retention for Accurate Binary Neural Network, IJCV 2023"
+
+    def inputs(self, geometry: Geometry) -> nn.Module:
+        """Return the sign with the estimator."""
+        del geometry
+        return DistributionSensitiveSign()
+
+    def weights(self, geometry: Geometry) -> nn.Module:
+        """Return the balanced sign."""
+        del geometry
+        return BalancedSign(DistributionSensitiveSign())
+
+    def activation(self) -> nn.Module:
+        """Return the same sign as for inputs."""
+        return DistributionSensitiveSign()

@@ -14,7 +14,7 @@ _DECAY, _LEAST = 0.999, 1e-8
 
 
 class LossAwareSign(nn.Module):
-    """α sign(w) with α = |d w|_1 / |d|_1 over the layer (proposition 3.1), and the gradient of the identity.
+    """α sign(w) with α = |d w|_1 / |d|_1 over the layer, and the gradient of the identity.
 
     d is the diagonal of the Hessian, taken from the second moment of the gradient of the binarized weights as Adam
     keeps it, without its bias correction, which cancels: d = sqrt(v) + 1e-8; uniform before the first gradient.
@@ -41,7 +41,7 @@ class LossAwareSign(nn.Module):
 
 
 class Lab(Binarizer):
-    """Loss-aware weights, signs of activations (section 3.3)."""
+    """Loss-aware weights, signs of activations."""
 
     name = "lab"
     paper = "Hou, Yao & Kwok, Loss-aware Binarization of Deep Networks, ICLR 2017"

@@ -16,7 +16,7 @@ _STEPS = 2**BITS - 1
 
 
 class ClippedLevels(nn.Module):
-    """α round(y (2^k - 1) / α) / (2^k - 1), y = clip(x, 0, α) (eq. 1 and 2); α learns from what is clipped (eq. 3)."""
+    """α round(y (2^k - 1) / α) / (2^k - 1), y = clip(x, 0, α); α learns from what is clipped."""
 
     def __init__(self) -> None:
         """Start at a bound of 2: norms leave few values beyond it."""
@@ -28,12 +28,12 @@ class ClippedLevels(nn.Module):
         """Quantize."""
         levels: torch.Tensor = self.quantize(x / self.bound.detach())
         clipped = (x >= self.bound).to(x.dtype)
-        # With eq. 3 the derivative for α is 1 where x is clipped, else 0; for x it is 1 inside, which the unit passes.
+        # The derivative for α is 1 where x is clipped, else 0; for x it is 1 inside, which the unit passes.
         return levels * self.bound.detach() + clipped * (self.bound - self.bound.detach())
 
 
 class QuantizedWeight(nn.Module):
-    """2 quantize(tanh(w) / (2 max|tanh w|) + 1/2) - 1 (Zhou et al., DoReFa-Net, eq. 9), as odd numbers over 2^k - 1."""
+    """2 quantize(tanh(w) / (2 max|tanh w|) + 1/2) - 1 (Zhou et al., DoReFa-Net), as odd numbers over 2^k - 1."""
 
     def forward(self, w: torch.Tensor) -> ScaledSigns:
         """Quantize; the gradient of rounding is that of the identity."""

@@ -17,7 +17,7 @@ _ROUNDS = 3
 
 
 class TrainingAwareSign(nn.Module):
-    """sign(x) with the slope max(k (√2 t - t²|x|), 0), k = max(1/t, 1) (eq. 13 and 14)."""
+    """sign(x) with the slope max(k (√2 t - t²|x|), 0), k = max(1/t, 1)."""
 
     t: float = 10**FIRST_EXPONENT
 
@@ -34,7 +34,10 @@ def rows_and_columns(count: int) -> tuple[int, int]:
 
 
 class RotatedSign(nn.Module):
-    """sign(w + |sin θ| (R w - w)), R w = R_1ᵀ W R_2 of each standardised filter as a matrix W (eq. 4 and 9)."""
+    """sign(w + |sin θ| (R w - w)), R w = R_1ᵀ W R_2 of each standardised filter as a matrix W.
+
+    As in the authors' code, θ is learned for each filter, and no gradient flows through what is rotated.
+    """
 
     left: torch.Tensor
     right: torch.Tensor
@@ -45,24 +48,24 @@ class RotatedSign(nn.Module):
         rows, columns = rows_and_columns(math.prod(geometry.weight_shape[1:]))
         self.register_buffer("left", torch.eye(rows))
         self.register_buffer("right", torch.eye(columns))
-        self.theta = nn.Parameter(torch.tensor(math.pi / 4))
+        self.theta = nn.Parameter(torch.full((geometry.outputs, 1, 1), math.pi / 4))
         self.sign = TrainingAwareSign()
 
     def matrices(self, w: torch.Tensor) -> torch.Tensor:
         """Return the standardised filters as ``(outputs, rows, columns)``."""
-        return standardised(w).view(len(w), len(self.left), len(self.right))
+        return standardised(w).reshape(len(w), len(self.left), len(self.right))
 
     def forward(self, w: torch.Tensor) -> torch.Tensor:
         """Binarize."""
         plain = self.matrices(w)
         rotated = self.left.t() @ plain @ self.right
-        blended = plain + torch.sin(self.theta).abs() * (rotated - plain)
+        blended = plain + torch.sin(self.theta).abs() * (rotated.detach() - plain)
         signs: torch.Tensor = self.sign(blended).view_as(w)
         return signs
 
     @torch.no_grad()
     def align(self, w: torch.Tensor) -> None:
-        """Improve signs and both rotations in turns: each maximises Σ tr(Bᵀ R_1ᵀ W R_2) by itself (eq. 6 to 8)."""
+        """Improve signs and both rotations in turns: each maximises Σ tr(Bᵀ R_1ᵀ W R_2) by itself."""
         plain = self.matrices(w)
         for _ in range(_ROUNDS):
             signs = sign(self.left.t() @ plain @ self.right)

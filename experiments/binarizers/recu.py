@@ -16,7 +16,7 @@ FIRST_TAU, LAST_TAU = 0.85, 0.99
 
 
 class RectifiedClamp(nn.Module):
-    """sign(clamp(ŵ, Q(1-τ), Q(τ))) of standardised weights ŵ (eq. 5), straight through behind the clamp.
+    """sign(clamp(ŵ, Q(1-τ), Q(τ))) of standardised weights ŵ, straight through behind the clamp.
 
     The paper takes weights to be Laplace distributed; then Q(τ) = -b ln(2 - 2τ) with b = mean|ŵ| over the layer,
     and Q(1-τ) = -Q(τ).
@@ -38,7 +38,7 @@ class RectifiedClamp(nn.Module):
 
 
 def tau_of(epoch: int, epochs: int) -> float:
-    """Return τ = A e^(epoch / epochs) + B, which rises from 0.85 towards 0.99 (section 3.4)."""
+    """Return τ = A e^(epoch / epochs) + B, which rises from 0.85 towards 0.99."""
     a = (LAST_TAU - FIRST_TAU) / (math.e - 1)
     return a * math.exp(epoch / epochs) + FIRST_TAU - a
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from experiments.binarizers.estimators import inside, sign, with_slope
+from experiments.binarizers.estimators import estimated_sign, inside
 from experiments.binarizers.geometry import Geometry
 from experiments.binarizers.layer import ScaledSigns
 
@@ -29,7 +29,7 @@ def standardised(w: torch.Tensor) -> torch.Tensor:
 
 
 def channel_scale(w: torch.Tensor) -> torch.Tensor:
-    """Return α ``(outputs,)``: mean|w| per output channel (Rastegari et al., ECCV 2016, eq. 6), without gradient."""
+    """Return α ``(outputs,)``: mean|w| per output channel (Rastegari et al., ECCV 2016), without gradient."""
     return w.detach().abs().flatten(1).mean(1)
 
 
@@ -41,7 +41,7 @@ class RowScaledSign(nn.Module):
 
     def forward(self, w: torch.Tensor) -> ScaledSigns:
         """Binarize."""
-        return ScaledSigns(with_slope(sign(w), inside(w), w), channel_scale(w))
+        return ScaledSigns(estimated_sign(w, inside), channel_scale(w))
 
 
 def unit_scale(geometry: Geometry) -> torch.Tensor:

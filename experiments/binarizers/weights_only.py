@@ -12,7 +12,7 @@ from experiments.binarizers.xnor_net import OptimalScaledSign
 
 
 class BinaryConnect(Binarizer):
-    """w_b = sign(w) (eq. 1), straight through inside [-1, 1], to which the paper clips weights (section 2.4)."""
+    """w_b = sign(w), straight through inside [-1, 1], to which the paper clips weights."""
 
     name = "binaryconnect"
     paper = "Courbariaux et al., BinaryConnect, NeurIPS 2015"
@@ -35,7 +35,7 @@ class BinaryConnect(Binarizer):
 
 
 class Bwn(BinaryConnect):
-    """w ≈ α sign(w), α = mean|w| of the filter (eq. 4 and 6)."""
+    """w ≈ α sign(w), α = mean|w| of the filter."""
 
     name = "bwn"
     paper = "Rastegari et al., XNOR-Net, ECCV 2016 (Binary-Weight-Networks)"

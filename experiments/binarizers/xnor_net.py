@@ -16,7 +16,7 @@ from experiments.binarizers.scales import channel_scale
 
 
 class OptimalScaledSign(nn.Module):
-    """α sign(w), α = mean|w| of the filter (eq. 6), with the gradient 1/n + α 1_{|w| <= 1} (section 3.1).
+    """α sign(w), α = mean|w| of the filter, with the gradient 1/n + α 1_{|w| <= 1}.
 
     As α is multiplied behind the product, the sign's own slope is that over α.
     """
@@ -30,7 +30,7 @@ class OptimalScaledSign(nn.Module):
 
 
 class MagnitudeMap(nn.Module):
-    """K (section 3.2, eq. 11): the mean of |x| over the channels, and over the window by a box filter.
+    """K: the mean of |x| over the channels, and over the window by a box filter.
 
     With groups, each has its own K. A linear layer's window is its whole row.
     """
@@ -49,14 +49,14 @@ class MagnitudeMap(nn.Module):
         shape = self.geometry
         if shape.kind == "linear":
             return product * x.abs().mean(-1, keepdim=True)
-        groups = x.abs().view(len(x), shape.groups, -1, *x.shape[2:]).mean(2)
+        groups = x.abs().reshape(len(x), shape.groups, -1, *x.shape[2:]).mean(2)
         convolution = functional.conv2d if shape.kind == "conv2d" else functional.conv1d
         k = convolution(groups, self.box, None, shape.stride, shape.padding, shape.dilation, shape.groups)
         return product * (k if shape.groups == 1 else k.repeat_interleave(shape.outputs // shape.groups, dim=1))
 
 
 class XnorNet(Binarizer):
-    """x * w = (sign(x) * sign(w)) K α (eq. 11)."""
+    """x * w = (sign(x) * sign(w)) K α."""
 
     name = "xnor"
     paper = "Rastegari et al., XNOR-Net, ECCV 2016"

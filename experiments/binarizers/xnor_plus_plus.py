@@ -14,7 +14,7 @@ from schedules.errors import UserError
 
 
 class OutputFactors(nn.Module):
-    """Γ = α ⊗ β ⊗ γ, a vector for the channels and one for each spatial axis (case 4, eq. 8).
+    """Γ = α ⊗ β ⊗ γ, a vector for the channels and one for each spatial axis (the paper's fourth case).
 
     α starts at `unit_scale`, the others at 1. The
     axes' lengths are those of the first output.
@@ -57,7 +57,7 @@ class OutputFactors(nn.Module):
 
 
 class XnorPlusPlus(Binarizer):
-    """x * w = (sign(x) * sign(w)) Γ, all of Γ learned (eq. 4)."""
+    """x * w = (sign(x) * sign(w)) Γ, all of Γ learned."""
 
     name = "xnor++"
     paper = "Bulat & Tzimiropoulos, XNOR-Net++, BMVC 2019"

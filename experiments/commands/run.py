@@ -80,6 +80,8 @@ def _run(options: Options) -> int:
     if options.threads < 1 or options.repeats < 1:
         raise UserError(f"--threads {options.threads} --repeats {options.repeats}: both must be at least 1")
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    # Threads that spin while they wait take the processor from those they wait for, wherever something else runs too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from experiments.grid.run_grid import run_grid
     from experiments.tracks.track import TRACKS
 

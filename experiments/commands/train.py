@@ -62,6 +62,8 @@ def _train(options: Options) -> int:
     if options.threads < 1:
         raise UserError(f"--threads {options.threads}: at least 1 is needed")
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    # Threads that spin while they wait take the processor from those they wait for, wherever something else runs too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from experiments.training.processes import joined_processes
 
     job = job_of(options)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
+import msgspec
+
+from experiments.binarizers import FLOAT
 from experiments.corruptions.catalog import SEVERITIES, corrupt
 from experiments.data.cifar10_c import load_corruption
 from experiments.data.dataset import InMemory, Split, first
 from experiments.metrics.overall import om_robust
-from experiments.tracks.networks import Network, trained
+from experiments.tracks.networks import Network, job_of, trained
 from experiments.tracks.pairs import pairs
 from experiments.tracks.plan import Plan
 from experiments.tracks.result import Cell, Outcome, Result
@@ -24,11 +28,14 @@ _MADE_FROM = "cifar10"
 
 
 def cells(plan: Plan) -> list[Cell]:
-    """Return pictures × methods × corruptions; the severities of a corruption are one cell."""
+    """Return pictures × corruptions × methods; the severities of a corruption are one cell.
+
+    Methods follow each other, as they see the same pictures.
+    """
     return [
         Cell(NAME, workload.data, workload.architectures[0], algorithm, kind)
         for workload in plan.workloads
-        for algorithm, kind in itertools.product(plan.methods, plan.corruptions)
+        for kind, algorithm in itertools.product(plan.corruptions, plan.methods)
         if workload.data in _PICTURES
     ]
 
@@ -50,11 +57,18 @@ def _source(plan: Plan, cell: Cell) -> str:
 
 def _corrupted(plan: Plan, cell: Cell, network: Network, test: Split, severity: int) -> Split:
     """Return the test pictures under a corruption: generated, or as CIFAR10-C has them."""
-    raw, targets = test[list(range(len(test)))]
     if _source(plan, cell) == "generated":
-        return InMemory(corrupt(raw, cell.variant, severity, network.job.recipe.seed), targets)
-    whole = load_corruption(Path(plan.corrupted), cell.variant, severity, raw.shape[1])
+        return _generated(plan, msgspec.structs.replace(cell, algorithm=FLOAT.name), severity)
+    whole = load_corruption(Path(plan.corrupted), cell.variant, severity, test[[0]][0].shape[1])
     return first(whole, plan.test_samples)
+
+
+@functools.lru_cache(maxsize=len(SEVERITIES))
+def _generated(plan: Plan, cell: Cell, severity: int) -> InMemory:
+    """Return the pictures of a corruption, which takes longer to make than a small network to look at."""
+    test = first(job_of(plan, cell).dataset.test, plan.test_samples)
+    raw, targets = test[list(range(len(test)))]
+    return InMemory(corrupt(raw, cell.variant, severity, plan.recipe.seed), targets)
 
 
 def overall(results: Sequence[Result], algorithm: str) -> Overall:

@@ -29,11 +29,12 @@ def multibox_loss(
     offsets, logits
         ``(N, anchors, 4)`` and ``(N, anchors, classes + 1)``; class 0 is background.
     anchors
-        ``(anchors, 4)``: centre and size.
+        ``(anchors, 4)``: centre and size; ``(N, anchors, 4)`` where each picture has its own.
     truth
         What is in each picture.
     """
-    wanted = [match(boxes, anchors.cpu()) for boxes in truth]
+    each = anchors.cpu().expand(len(truth), -1, -1)
+    wanted = [match(boxes, its) for boxes, its in zip(truth, each, strict=True)]
     labels = torch.stack([label for label, _ in wanted]).to(logits.device)
     targets = torch.stack([target for _, target in wanted]).to(logits.device)
     positive = labels > 0
@@ -56,19 +57,19 @@ def match(boxes: Boxes, anchors: torch.Tensor) -> tuple[torch.Tensor, torch.Tens
     labels = torch.zeros(len(anchors), dtype=torch.long)
     if not len(boxes.labels):
         return labels, torch.zeros(len(anchors), 4)
-    overlaps = torch.from_numpy(iou(boxes.corners, _corners(anchors).numpy()))
+    overlaps = torch.from_numpy(iou(boxes.corners, corners_of(anchors).numpy()))
     best, whose = overlaps.max(0)
     for number, anchor in enumerate(overlaps.argmax(1).tolist()):
         best[anchor], whose[anchor] = 1.0, number
     matched = best >= _MATCHED
     labels[matched] = torch.from_numpy(boxes.labels)[whose[matched]] + 1
-    centred = _centred(torch.from_numpy(boxes.corners).float())[whose]
-    return labels, encode(centred, anchors)
+    boxed = centred(torch.from_numpy(boxes.corners).float())[whose]
+    return labels, encode(boxed, anchors)
 
 
 def found_boxes(offsets: Array, logits: Array, anchors: torch.Tensor) -> list[Boxes]:
     """Return what a detector sees in each picture: classes above the least score, overlapping ones suppressed."""
-    corners = _corners(decode(torch.from_numpy(offsets), anchors)).clamp(0, 1).numpy()
+    corners = corners_of(decode(torch.from_numpy(offsets), anchors)).clamp(0, 1).numpy()
     scores = torch.from_numpy(logits).softmax(-1)[..., 1:].numpy()
     return [_suppressed(boxes, score) for boxes, score in zip(corners, scores, strict=True)]
 
@@ -79,21 +80,29 @@ def _suppressed(corners: Array, scores: Array) -> Boxes:
     for label in range(scores.shape[1]):
         order = np.argsort(-scores[:, label], kind="stable")[: 4 * _KEPT]
         order = order[scores[order, label] > _LEAST_SCORE]
-        overlaps = iou(corners[order], corners[order])
-        alive = np.ones(len(order), np.bool_)
-        for at, anchor in enumerate(order):
-            if alive[at]:
-                rows.append((float(scores[anchor, label]), label, int(anchor)))
-                alive &= overlaps[at] <= _SUPPRESSED
+        kept = order[survivors(corners[order], _SUPPRESSED)]
+        rows += [(float(scores[anchor, label]), label, int(anchor)) for anchor in kept]
     rows = sorted(rows, reverse=True)[:_KEPT]
     chosen = [anchor for _, _, anchor in rows]
     labels = np.array([label for _, label, _ in rows], np.int64)
     return Boxes(corners[chosen].reshape(-1, 4), labels, np.array([score for score, _, _ in rows]))
 
 
-def _corners(boxes: torch.Tensor) -> torch.Tensor:
+def survivors(corners: Array, most: float) -> Array:
+    """Return which boxes, best first, overlap no better one by more than ``most``: ``(boxes,)`` bool."""
+    overlaps = iou(corners, corners)
+    alive = np.ones(len(corners), np.bool_)
+    for at in range(len(corners)):
+        if alive[at]:
+            alive[at + 1 :] &= overlaps[at, at + 1 :] <= most
+    return alive
+
+
+def corners_of(boxes: torch.Tensor) -> torch.Tensor:
+    """Return boxes ``(..., 4)`` of centre and size as corners."""
     return torch.cat([boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], -1)
 
 
-def _centred(corners: torch.Tensor) -> torch.Tensor:
+def centred(corners: torch.Tensor) -> torch.Tensor:
+    """Return boxes ``(..., 4)`` of corners as centre and size."""
     return torch.cat([(corners[..., :2] + corners[..., 2:]) / 2, corners[..., 2:] - corners[..., :2]], -1)

@@ -11,6 +11,7 @@ from torch import nn
 from experiments.data.dataset import Array, Split
 from experiments.training import objective
 from experiments.training.job import Job
+from experiments.training.regions import in_two_stages, takes_regions
 
 _BATCH = 128
 
@@ -42,12 +43,15 @@ def evaluate_calls(
         The test split if None.
     """
     chosen = job.dataset.test if split is None else split
+    anchors = objective.anchors_of(model)
+    if takes_regions(job.architecture):
+        call = in_two_stages(call, anchors)
     outputs, wanted = [], []
     for numbers in batches(len(chosen), _BATCH):
         raw, targets = chosen[numbers]
         outputs.append(call(*job.features(raw)))
         wanted.append(targets)
-    return objective.score(job.dataset, outputs, wanted, objective.anchors_of(model))
+    return objective.score(job.dataset, outputs, wanted, anchors)
 
 
 def batches(count: int, size: int) -> Iterator[list[int]]:

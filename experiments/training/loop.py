@@ -20,8 +20,10 @@ from experiments.training.job import Job, start_from
 from experiments.training.processes import Processes
 from experiments.training.real_weights import real_weights
 from experiments.training.recipe import make_optimizer, make_schedule
+from experiments.training.regions import as_input, learnt_regions, takes_regions
 
 _STAGE_SEED = 1_000_000
+_PICTURES = 4  # axes
 
 
 class Watcher(Protocol):
@@ -84,7 +86,7 @@ def train(
     run.restore(checkpoint.load(path) if path is not None else None)
     for stage, (epochs, real) in enumerate(job.recipe.stages):
         run.stage(stage, epochs, real, path)
-    run.model.to("cpu").eval()
+    laid_out_model(run.model.to("cpu"), torch.contiguous_format).eval()
     return Trained(run.model, evaluate(job, run.model), run.seconds, tuple(run.losses))
 
 
@@ -95,6 +97,19 @@ def steps_of(job: Job) -> int:
     return steps if job.recipe.steps is None else min(steps, job.recipe.steps)
 
 
+def laid_out(x: torch.Tensor) -> torch.Tensor:
+    """Return pictures with channels innermost in memory, a third of a convolution's time on CPUs; else what came."""
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == _PICTURES else x
+
+
+def laid_out_model(model: nn.Module, layout: torch.memory_format) -> nn.Module:
+    """Return the network with the weights of its convolutions in that layout."""
+    for parameter in model.parameters():
+        if parameter.dim() == _PICTURES:
+            parameter.data = parameter.data.contiguous(memory_format=layout)
+    return model
+
+
 class _Run:
     """A training under way."""
 
@@ -102,7 +117,7 @@ class _Run:
         self, job: Job, processes: Processes, watcher: Watcher, teacher: nn.Module | None, model: nn.Module
     ) -> None:
         self.job, self.processes, self.watcher = job, processes, watcher
-        self.model = model.to(processes.device)
+        self.model = laid_out_model(model.to(processes.device), torch.channels_last)
         self.teacher = None if teacher is None else teacher.to(processes.device).eval()
         self.split = first(job.dataset.train, job.recipe.samples)
         self.features = job.features
@@ -166,9 +181,14 @@ class _Run:
     def loss(self, model: nn.Module, numbers: list[int], rng: np.random.Generator) -> torch.Tensor:
         """Return the loss of a batch, the teacher's part included."""
         raw, targets = self.split[numbers]
-        inputs = [x.to(self.processes.device) for x in self.features(augmented(raw, self.job.dataset, rng))]
+        inputs = [laid_out(x.to(self.processes.device)) for x in self.features(augmented(raw, self.job.dataset, rng))]
+        anchors = objective.anchors_of(self.model)
+        regions: list[torch.Tensor] = []
+        if takes_regions(self.job.architecture):
+            regions = [learnt_regions(targets, anchors, rng).to(self.processes.device)]
+            inputs[1] = as_input(regions[0])
         outputs = objective.outputs_of(model(*inputs))
-        value = objective.loss(self.job.dataset, outputs, targets, objective.anchors_of(self.model))
+        value = objective.loss(self.job.dataset, (*outputs, *regions), targets, anchors)
         weight = self.job.recipe.distillation
         if self.teacher is None or not weight:
             return value

@@ -12,11 +12,14 @@ from torch.nn import functional
 
 from experiments.data.dataset import Array, Dataset
 from experiments.metrics import task as metrics
-from experiments.metrics.detection import COCO_OVERLAPS, VOC_OVERLAPS, mean_average_precision
+from experiments.metrics.detection import COCO_OVERLAPS, VOC_OVERLAPS, Boxes, mean_average_precision
 from experiments.training.boxes import found_boxes, multibox_loss
+from experiments.training.regions import two_stage_loss
 from schedules.errors import UserError
 
 Outputs: TypeAlias = tuple[torch.Tensor, ...]
+#: Outputs of a detector of two stages, with the regions that it was given.
+_TWO_STAGES = 5
 
 
 def outputs_of(returned: Any) -> Outputs:
@@ -33,20 +36,18 @@ def anchors_of(model: nn.Module) -> torch.Tensor:
 def loss(dataset: Dataset, outputs: Outputs, targets: Any, anchors: torch.Tensor) -> torch.Tensor:
     """Return the mean loss of a batch.
 
-    Cross-entropy over classes, for every point where there are parts; SSD's for boxes; squares for a score;
+    Cross-entropy over classes, for every point where there are parts; SSD's for boxes, of both stages where there are
+    two, whose outputs the regions follow; squares for a score;
     |difference| for mattes, with the coarse matte's cross-entropy beside it.
 
     Raises
     ------
     UserError
-        If the network answers once a sample, and the data asks for every point; or if it is a detector of two stages.
+        If the network answers once a sample, and the data asks for every point.
     """
     if dataset.task == "detection":
-        if len(outputs) != len(("offsets", "logits")):
-            raise UserError(
-                f"data '{dataset.name}': detectors of two stages cannot be trained yet; take one of a single stage,"
-                " ssd300"
-            )
+        if len(outputs) == _TWO_STAGES:
+            return two_stage_loss(outputs[:-1], outputs[-1], anchors, targets)
         return multibox_loss(outputs[0], outputs[1], anchors, targets)
     wanted = torch.from_numpy(np.ascontiguousarray(targets)).to(outputs[0].device)
     if dataset.task == "matting":
@@ -79,7 +80,7 @@ def score(
     """Return the data set's metric, in percent, of a network's outputs, batch by batch."""
     if dataset.task == "detection":
         truth = [boxes for batch in targets for boxes in batch]
-        found = [boxes for batch in batches for boxes in found_boxes(batch[0], batch[1], anchors)]
+        found = [boxes for batch in batches for boxes in _found(batch, anchors)]
         overlaps = COCO_OVERLAPS if dataset.metric == "coco_map" else VOC_OVERLAPS
         return mean_average_precision(truth, found, len(dataset.classes), overlaps)
     wanted, outputs = np.concatenate(list(targets)), np.concatenate([batch[0] for batch in batches])
@@ -90,6 +91,13 @@ def score(
     if dataset.metric == "miou":
         return metrics.mean_iou(wanted, outputs.argmax(1), len(dataset.classes))
     return _OF_CLASSES[dataset.metric](wanted, outputs.argmax(1))
+
+
+def _found(outputs: tuple[Array, ...], anchors: torch.Tensor) -> list[Boxes]:
+    if len(outputs) == _TWO_STAGES:
+        _, _, logits, offsets, regions = outputs
+        return found_boxes(offsets, logits, torch.from_numpy(regions))
+    return found_boxes(outputs[0], outputs[1], anchors)
 
 
 _OF_CLASSES: dict[str, Callable[[Array, Array], float]] = {

@@ -93,6 +93,20 @@ def test_ir_net_scales_by_a_power_of_two():
     assert outputs(layer, X) == pytest.approx([1, -1])
 
 
+def test_dir_net_has_the_forward_of_ir_net():
+    weights = [[0.9, 0.1, 0.2], [-4.0, 2.0, 2.0]]
+    assert outputs(linear("dirnet", weights), X) == outputs(linear("irnet", weights), X)
+
+
+def test_the_levels_of_lq_nets_are_sums_of_two_numbers():
+    layer = linear("lq2", [[0.9, -0.1, -2.5], [3.5, 0.1, -0.4]])
+    layer.inputs.basis.copy_(torch.tensor([0.5, 2.0]))  # levels 0, 0.5, 2, 2.5; from 0.25, 1.25 and 2.25
+    layer.weights.basis.copy_(torch.tensor([[1.0, 2.0], [0.5, 3.0]]))  # levels ±1, ±3 and ±2.5, ±3.5
+    # Rows become 1 -1 -3 and 3.5 2.5 -2.5, the input 0.5 0 2.5.
+    assert outputs(layer, [0.3, 0.2, 9.0]) == pytest.approx([0.5 - 7.5, 1.75 - 6.25])
+    assert outputs(layer, [1.3, 2.2, -1.0]) == pytest.approx([2 - 2, 7 + 5])
+
+
 def test_biper_takes_the_sign_of_a_sine():
     layer = linear("biper", [[0.1, 0.2, 0.3], [-0.1, 0.5, 0.4]])  # sin of 2, 4, 6 and -2, 10, 8: + - - and - - +
     layer.scale.alpha.data = torch.ones(2)

@@ -4,11 +4,15 @@ import math
 
 import pytest
 import torch
+from torch.nn import functional
 
 from experiments.binarizers import find_binarizer
+from experiments.binarizers.estimators import estimated_sign, inside, sign
 from experiments.binarizers.fda import FIRST_TERMS, FourierSign, series_slope
 from experiments.binarizers.geometry import Geometry
 from experiments.binarizers.layer import ScaledSigns
+from experiments.binarizers.lq_nets import fitted
+from experiments.binarizers.react_net import bend
 from experiments.binarizers.scales import standardised
 
 GEOMETRY = Geometry("linear", 6, 4)
@@ -123,6 +127,52 @@ def test_ir_net_decays_the_error_of_standardised_weights():
     torch.testing.assert_close(found, wanted)
 
 
+def test_dir_net_keeps_a_tenth_of_the_values_moving():
+    module = find_binarizer("dirnet").inputs(GEOMETRY)
+    module.t = 10.0
+    x = torch.linspace(2, 21, 20)[None]  # the second smallest, 3, limits t to a third
+    found, upstream = gradient(module, x)
+    torch.testing.assert_close(found, upstream * (1 - torch.tanh(x / 3) ** 2), rtol=1e-4, atol=1e-7)
+    near = x / 1000  # as many are near zero: t is the schedule's
+    found, upstream = gradient(module, near)
+    torch.testing.assert_close(found, upstream * 10 * (1 - torch.tanh(10 * near) ** 2))
+
+
+def test_lq_nets_pass_gradients_through_the_levels():
+    module = find_binarizer("lq2").inputs(GEOMETRY).eval()
+    module.basis.copy_(torch.tensor([0.5, 2.0]))
+
+    def levels(x):
+        first, second, basis = module(x)
+        return basis[0] * first + basis[1] * second
+
+    found, upstream = gradient(levels, POINTS)
+    torch.testing.assert_close(found, upstream)  # all below 2.5
+    found, _ = gradient(levels, POINTS + 9)
+    assert not found.any()
+
+
+def test_lq_nets_pass_gradients_straight_through_weights():
+    module = find_binarizer("lq2").weights(GEOMETRY).eval()
+
+    def levels(w):
+        signs, scales = module(w)
+        return (scales[..., None] * signs).sum(0)
+
+    found, upstream = gradient(levels, latent_weights())
+    torch.testing.assert_close(found, upstream)
+
+
+def test_the_basis_of_lq_nets_is_the_least_squares_one():
+    codes = torch.tensor([[[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 1.0, 0.0]]])
+    found = fitted(codes, torch.tensor([[0.5, 2.0, 2.5, 0.0]]), torch.tensor([[1.0, 1.0]]))
+    torch.testing.assert_close(found, torch.tensor([[0.5, 2.0]]), rtol=1e-3, atol=1e-3)
+    module = find_binarizer("lq2").inputs(GEOMETRY).train()
+    module.basis.copy_(torch.tensor([0.6, 2.0]))
+    module(torch.tensor([0.5, 2.0, 2.5, 0.0]))
+    torch.testing.assert_close(module.basis, torch.tensor([0.59, 2.0]), rtol=1e-3, atol=1e-3)
+
+
 def test_the_fourier_slope_is_the_derivative_of_the_truncated_series():
     points = torch.cat([POINTS, torch.tensor([[math.pi, -math.pi, 1e-5, 3.1415, 2 * math.pi, 1.5]])]).double()
     wanted, upstream = gradient(truncated_series, points)
@@ -168,3 +218,17 @@ def test_lab_weighs_magnitudes_by_the_curvature_it_has_seen():
     assert float(layer.weights(layer.weight).scale) == pytest.approx(2.0, rel=1e-4)
     layer.weights.moment.copy_(torch.tensor([[9.0, 1.0]]))  # d = 3, 1
     assert float(layer.weights(layer.weight).scale) == pytest.approx((3 * 3 + 1 * 1) / 4)
+
+
+def test_the_bend_of_rprelu_has_the_gradient_of_prelu():
+    x, slope = torch.randn(2, 3, 4, 5), torch.tensor([0.25, 0.0, -1.5])
+    upstream = torch.randn_like(x)
+    found, wanted = ([x.clone().requires_grad_(), slope.clone().requires_grad_()] for _ in range(2))
+    (bend(*found) * upstream).sum().backward()
+    (functional.prelu(*wanted) * upstream).sum().backward()
+    torch.testing.assert_close([leaf.grad for leaf in found], [leaf.grad for leaf in wanted])
+
+
+def test_a_sign_is_the_same_in_training_and_without_gradients():
+    x = torch.tensor([-1.5, -0.0, 0.0, 2.0])
+    assert estimated_sign(x.clone().requires_grad_(), inside).tolist() == sign(x).tolist() == [-1, 1, 1, 1]

@@ -73,8 +73,3 @@ def test_a_student_that_is_sure_of_what_its_teacher_is_sure_of_has_no_loss():
     sure = torch.tensor([[50.0, 0.0]])
     assert objective.distilled(sure, sure).item() == pytest.approx(0, abs=1e-6)
     assert objective.distilled(torch.zeros(1, 2), sure).item() == pytest.approx(np.log(2), rel=1e-6)
-
-
-def test_a_detector_of_two_stages_is_refused():
-    with pytest.raises(UserError, match="take one of a single stage"):
-        objective.loss(dataset("detection", "map"), (torch.zeros(1),) * 4, [OBJECT], ANCHORS)
