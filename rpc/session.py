@@ -23,7 +23,8 @@ from rpc.tracker_client import Grant
 from schedules.errors import UserError
 
 _POOLED_ALLOCATOR = 2
-_OURS = "tvm_bnn.board."
+#: Names of what our server answers begin with it.
+OURS = "tvm_bnn.board."
 _HEADING = "Error caught from RPC call:"
 #: What a client of TVM says when the other end of the connection is gone.
 _SIGNS_OF_LOSS = ("kShutdown", "RPCSessionTimeoutError", "SockChannel", "Connect to", "closed", "cannot find server")
@@ -34,7 +35,7 @@ class DeviceLostError(UserError):
 
 
 @contextlib.contextmanager
-def _asking(key: str, what: str) -> Iterator[None]:
+def asking(key: str, what: str) -> Iterator[None]:
     """Turn TVM's exceptions into one line about the device."""
     try:
         yield
@@ -77,6 +78,11 @@ def proof(secret: bytes, match_key: str) -> str:
     return hmac.new(secret, f"client:{match_key}".encode(), hashlib.sha256).hexdigest()
 
 
+def greeting(match_key: str, secret: bytes) -> str:
+    """Return what we introduce ourselves as: with the proof that we know the secret, if there is one."""
+    return f"client:{match_key}" + (f" -proof={proof(secret, match_key)}" if secret else "")
+
+
 def prepare() -> None:
     """Import what sessions need: it takes seconds, for which no device shall wait."""
     importlib.import_module("tvm.rpc")
@@ -106,8 +112,8 @@ class Board:
 
         self.key = grant.key
         self._tvm = tvm
-        name = grant.match_key + (f" -proof={proof(secret, grant.match_key)}" if secret else "")
-        with _asking(grant.key, "connecting"):
+        name = greeting(grant.match_key, secret).removeprefix("client:")  # which TVM puts in front
+        with asking(grant.key, "connecting"):
             self._remote = tvm.rpc.connect(grant.address.host, grant.address.port, name, seconds)
         text = self._ask("facts")
         self.facts = BoardFacts() if text is None else msgspec.json.decode(str(text), type=BoardFacts)
@@ -133,12 +139,12 @@ class Board:
     def _ask(self, name: str, *arguments: object) -> Any:
         """Call one of our server's functions; None where the server is another."""
         try:
-            function = self._remote.get_function(_OURS + name)
+            function = self._remote.get_function(OURS + name)
         except (RuntimeError, AttributeError) as error:
             if any(sign in str(error) for sign in _SIGNS_OF_LOSS):
                 raise DeviceLostError(f"device '{self.key}' was lost while asked for its {name}") from None
             return None
-        with _asking(self.key, f"asking for '{name}'"):
+        with asking(self.key, f"asking for '{name}'"):
             return function(*arguments)
 
     def read(self, path: str) -> str:
@@ -165,13 +171,13 @@ class Board:
         profiled
             Time each kernel; the whole then takes longer.
         """
-        with _asking(self.key, "uploading"):
+        with asking(self.key, "uploading"):
             self._remote.get_function("tvm.rpc.server.upload")(name, bytearray(library))
-        with _asking(self.key, "loading the model"):
+        with asking(self.key, "loading the model"):
             module = self._remote.load_module(name)
         if profiled:
             self._ask("instrument", name)
-        with _asking(self.key, "loading the model"):
+        with asking(self.key, "loading the model"):
             machine = module["vm_load_executable"]()
             machine["vm_initialization"](self._tvm.cpu().dlpack_device_type(), 0, _POOLED_ALLOCATOR)
         return LoadedModel(self, machine)
@@ -196,7 +202,7 @@ class LoadedModel:
     def set_inputs(self, inputs: Sequence[Array]) -> None:
         """Send the inputs that the following calls run on."""
         board = self._board
-        with _asking(board.key, "sending inputs"):
+        with asking(board.key, "sending inputs"):
             device = board._remote.cpu()
             tensors = [board._tvm.runtime.tensor(np.ascontiguousarray(value), device) for value in inputs]
             self._machine["set_input"]("main", *tensors)
@@ -204,7 +210,7 @@ class LoadedModel:
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Run once and return the outputs, tuples flattened."""
         self.set_inputs(inputs)
-        with _asking(self._board.key, "running the model"):
+        with asking(self._board.key, "running the model"):
             self._machine["invoke_stateful"]("main")
             return self._outputs(())
 
@@ -218,7 +224,7 @@ class LoadedModel:
         """Return the ns that so many calls took on the device, by a clock that nobody sets where the server is ours."""
         if self._board.is_ours:
             return float(self._board._ask("time", self._machine, calls))
-        with _asking(self._board.key, "running the model"):
+        with asking(self._board.key, "running the model"):
             evaluator = self._machine.time_evaluator(
                 "invoke_stateful", self._board._remote.cpu(), number=calls, repeat=1
             )
