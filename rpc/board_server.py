@@ -12,25 +12,31 @@ from pathlib import Path
 from rpc import libbnn
 from rpc.runtime_libraries import cache_folder, cached, include_folder, runtime_libraries
 from schedules.link import compile_program, link_triple
-from schedules.target import runtime_of
+from schedules.target import Runtime, runtime_of
 
 PROGRAM = "board_server"
 _SOURCES = Path(__file__).parent / "board" / "server"
 _TVM, _LIBBNN = _SOURCES / "tvm", _SOURCES / "libbnn"
 
 
-def board_server(machine: str) -> Path:
+def board_server(machine: str, runtime: Runtime | None = None) -> Path:
     """Return a folder with the server for a machine (as ``uname -m`` names it) and the libraries it needs.
 
-    The first call for a machine compiles it, and downloads TVM's runtime where the machine is another one that TVM has
-    a runtime for.
+    The first call for a machine compiles it, and downloads TVM's runtime where the machine is another one.
+
+    Parameters
+    ----------
+    machine
+        Where it is to run.
+    runtime
+        What runs models there; by default what artifacts for the machine are made for.
 
     Raises
     ------
     UserError
         If there is no runtime for the machine, or it does not compile.
     """
-    if runtime_of(machine) == "libbnn":
+    if (runtime or runtime_of(machine)) == "libbnn":
         name = f"{machine}-{_digest('', (_SOURCES, _LIBBNN, libbnn.FOLDER))}"
         return cached(cache_folder() / "board_server" / name, lambda folder: _build_on_libbnn(machine, folder))
     libraries = runtime_libraries(machine)

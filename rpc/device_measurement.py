@@ -10,10 +10,10 @@ from rpc import reference_samples, tracker_client
 from rpc.artifact_facts import Artifact, read_artifact
 from rpc.compatibility import refuse_misfit
 from rpc.conditions import Conditions, conditions, cool_down, doubts, power_sensor
+from rpc.libbnn_session import LibbnnBoard
 from rpc.measurement import Samples, interleave
 from rpc.records import DeviceRecord, Energy, LayerTime
 from rpc.reference_samples import Agreement, ReferenceSamples
-from rpc.libbnn_session import LibbnnBoard
 from rpc.session import Board, DeviceLostError, LoadedModel, prepare
 from rpc.tracker_client import Address, Grant
 from schedules.errors import UserError

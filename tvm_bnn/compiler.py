@@ -172,9 +172,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         bnn_format=FORMAT_VERSION if goal.runtime == "libbnn" else 0,
     )
     library = clock.run("generating code", lambda: _library(scheduled, manifest, goal, toolchain))
-    manifest = msgspec.structs.replace(
-        manifest, library_bytes=len(library), library_sha256=artifact.sha256(library)
-    )
+    manifest = msgspec.structs.replace(manifest, library_bytes=len(library), library_sha256=artifact.sha256(library))
     checked = verification.NOT_ASKED
     if verify:
         checked = clock.run(
