@@ -39,7 +39,7 @@ def unavailable(machine: str) -> str | None:
         return None
     missing = no_emulator(machine)
     if missing is None and runtime_of(machine) != "tvm":
-        missing = f"TVM has no runtime for {machine}; 'python -m rpc emulate' runs it on an emulated board"
+        missing = f"TVM has no runtime for {machine}"
     return None if missing is None else f"{missing}, so the artifact is not executed here"
 
 
