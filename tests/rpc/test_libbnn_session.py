@@ -211,3 +211,11 @@ def test_the_image_for_a_32_bit_board_is_one_small_program(tmp_path):
     header = (tmp_path / "image" / "board_server").read_bytes()[:20]
     assert header[:5] == b"\x7fELF\x01"
     assert struct.unpack_from("<H", header, 18) == (40,)  # EM_ARM
+
+
+def test_a_tuner_that_times_single_kernels_is_told_to_look_elsewhere(tracker, offer):
+    from tvm_bnn.tuning.tracker import await_device
+
+    offer("board")
+    with pytest.raises(UserError, match="device 'board': it runs whole deployed models, by libbnn"):
+        await_device("board", (tracker.host, tracker.port), 20)
