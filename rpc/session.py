@@ -27,7 +27,15 @@ _POOLED_ALLOCATOR = 2
 OURS = "tvm_bnn.board."
 _HEADING = "Error caught from RPC call:"
 #: What a client of TVM says when the other end of the connection is gone.
-_SIGNS_OF_LOSS = ("kShutdown", "RPCSessionTimeoutError", "SockChannel", "Connect to", "closed", "cannot find server")
+_SIGNS_OF_LOSS = (
+    "kShutdown",
+    "code == RPCCode::kReturn",  # what came in place of an answer is the end
+    "RPCSessionTimeoutError",
+    "SockChannel",
+    "Connect to",
+    "closed",
+    "cannot find server",
+)
 
 
 class DeviceLostError(UserError):

@@ -227,6 +227,19 @@ def test_a_client_that_dies_frees_the_device(tracker, offer, how):
         client.kill()
 
 
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_server_that_is_told_to_end_leaves_nothing_behind(tracker, offer, tmp_path, how):
+    # The last is what the end of an SSH connection sends.
+    server = offer("board")
+    with open_board(tracker_client.request(tracker, "board", 10), 60) as board:
+        assert len(list(tmp_path.glob("tvm_bnn_*"))) == 1
+        server.send_signal(how)
+        assert server.wait(10) == 0
+        assert not list(tmp_path.glob("tvm_bnn_*"))
+        with pytest.raises(UserError, match="lost"):
+            board.read("/proc/loadavg")
+
+
 def test_a_model_that_crashes_takes_only_its_session(tracker, offer):
     server = offer("board")
     with open_board(tracker_client.request(tracker, "board", 10), 60) as board:
