@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 
 from rpc.board_facts import BoardFacts
-from rpc.session import OURS, Board, LoadedModel, asking, greeting
+from rpc.session import OURS, Board, LoadedModel, asking
+from rpc.shared_secret import greeting
 from rpc.tensor_file import Array
 from rpc.tracker_client import Grant
 

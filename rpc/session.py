@@ -7,17 +7,15 @@ they remain unanswered, and times are those of TVM's evaluator, whose clock is t
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import hmac
 import importlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from rpc.board_facts import BoardFacts
+from rpc.shared_secret import greeting
 from rpc.tensor_file import Array
 from rpc.tracker_client import Grant
 from schedules.errors import UserError
@@ -60,35 +58,6 @@ def _gist(text: str) -> str:
     """Return the telling line of an exception that TVM carried over from a device: the first after its own heading."""
     lines = [line.strip() for line in text.rsplit(_HEADING, 1)[-1].splitlines() if line.strip()]
     return lines[0] if lines else "no message"
-
-
-def read_secret(path: Path | None) -> bytes:
-    """Return the secret in a file, white space at its end left out; empty without a file.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be read, or is empty.
-    """
-    if path is None:
-        return b""
-    try:
-        secret = path.read_bytes().rstrip()
-    except OSError as error:
-        raise UserError(f"secret '{path}': cannot be read ({error.strerror})") from None
-    if not secret:
-        raise UserError(f"secret '{path}': the file is empty")
-    return secret
-
-
-def proof(secret: bytes, match_key: str) -> str:
-    """Return what shows a server that we know its secret: HMAC-SHA-256 of what we introduce ourselves as."""
-    return hmac.new(secret, f"client:{match_key}".encode(), hashlib.sha256).hexdigest()
-
-
-def greeting(match_key: str, secret: bytes) -> str:
-    """Return what we introduce ourselves as: with the proof that we know the secret, if there is one."""
-    return f"client:{match_key}" + (f" -proof={proof(secret, match_key)}" if secret else "")
 
 
 def prepare() -> None:
