@@ -31,7 +31,10 @@ class Kernel(msgspec.Struct, frozen=True):
 
 
 class ArtifactFacts(msgspec.Struct, frozen=True):
-    """The fields of the manifest that matter here; it has others."""
+    """The fields of the manifest that matter here; it has others.
+
+    ``bnn_format`` is that of the deployed model that the library is; 0 if TVM's runtime loads it.
+    """
 
     model: str
     target: str
@@ -43,6 +46,7 @@ class ArtifactFacts(msgspec.Struct, frozen=True):
     versions: dict[str, str]
     library_bytes: int
     library_sha256: str
+    bnn_format: int = 0
 
 
 class Artifact(msgspec.Struct, frozen=True):

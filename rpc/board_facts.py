@@ -11,7 +11,7 @@ class BoardFacts(msgspec.Struct, frozen=True):
     Parameters
     ----------
     machine, kernel
-        As ``uname`` says them.
+        As ``uname`` says them; ``machine`` is armv7l under a 32-bit system, whatever its kernel is.
     model
         The board's name, else its processor's.
     features
@@ -22,6 +22,8 @@ class BoardFacts(msgspec.Struct, frozen=True):
         Version of glibc.
     tvm_version, ffi_version
         Of the runtime there.
+    bnn_format
+        Of the deployed models that run there, by libbnn; 0 where TVM's runtime runs artifacts.
     emulated
         The processor that an emulator plays; empty on a board that is one.
     asks_secret
@@ -36,5 +38,6 @@ class BoardFacts(msgspec.Struct, frozen=True):
     libc: str = ""
     tvm_version: str = ""
     ffi_version: str = ""
+    bnn_format: int = 0
     emulated: str = ""
     asks_secret: bool = False

@@ -30,6 +30,11 @@ def refuse_misfit(artifact: Artifact, board: BoardFacts) -> None:
         )
     if board.features and isa_named(facts.isa) not in host.isas_of(frozenset(board.features.split())):
         raise UserError(f"artifact '{name}' needs {facts.isa}, which the device ({board.model}) lacks")
+    if board != BoardFacts() and facts.bnn_format != board.bnn_format:
+        raise UserError(
+            f"artifact '{name}' is for {_runtime(facts.bnn_format)}, the device has {_runtime(board.bnn_format)}:"
+            " compile it again, and make the board's image again with 'python -m rpc board-image'"
+        )
     for package, there in (("apache-tvm", board.tvm_version), ("apache-tvm-ffi", board.ffi_version)):
         here = facts.versions.get(package, "")
         if there and _interface(here) != _interface(there):
@@ -37,6 +42,10 @@ def refuse_misfit(artifact: Artifact, board: BoardFacts) -> None:
                 f"artifact '{name}' was compiled with {package} {here or 'of an unknown version'}, the device runs"
                 f" {there}: make its image again with 'python -m rpc board-image', or compile with that version"
             )
+
+
+def _runtime(bnn_format: int) -> str:
+    return f"libbnn of format {bnn_format}" if bnn_format else "TVM's runtime"
 
 
 def _interface(version: str) -> tuple[str, ...]:

@@ -10,11 +10,12 @@ from rpc import reference_samples, tracker_client
 from rpc.artifact_facts import Artifact, read_artifact
 from rpc.compatibility import refuse_misfit
 from rpc.conditions import Conditions, conditions, cool_down, doubts, power_sensor
+from rpc.libbnn_session import LibbnnBoard
 from rpc.measurement import Samples, interleave
 from rpc.records import DeviceRecord, Energy, LayerTime
 from rpc.reference_samples import Agreement, ReferenceSamples
 from rpc.session import Board, DeviceLostError, LoadedModel, prepare
-from rpc.tracker_client import Address
+from rpc.tracker_client import Address, Grant
 from schedules.errors import UserError
 
 #: Runs whose mean is a layer's time.
@@ -116,7 +117,7 @@ def measure_on_device(
         grant = tracker_client.request(tracker, key, plan.wait_seconds)
         tell(f"device '{key}' at {grant.address}")
         try:
-            with Board(grant, plan.session_seconds, plan.secret) as board:
+            with open_board(grant, plan.session_seconds, plan.secret) as board:
                 return _measure(board, str(grant.address), candidates, plan)
         except DeviceLostError as error:
             left = [device for device in tracker_client.summary(tracker).devices if device.key == key]
@@ -125,6 +126,17 @@ def measure_on_device(
                 raise UserError(f"{error}; {there}") from None
             tell(f"{error}; trying the next one")
             attempt += 1
+
+
+def open_board(grant: Grant, seconds: float, secret: bytes = b"") -> Board:
+    """Return an open session on a device, through TVM or without.
+
+    Raises
+    ------
+    UserError
+        If the device turns us away.
+    """
+    return (LibbnnBoard if grant.facts.bnn_format else Board)(grant, seconds, secret)
 
 
 def _measure(board: Board, server: str, candidates: Sequence[Candidate], plan: Plan) -> list[DeviceRecord]:

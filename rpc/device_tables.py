@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from rpc.board_facts import BoardFacts
 from rpc.comparison import Ratio, compare
 from rpc.measurement import Samples
 from rpc.records import DeviceRecord
@@ -35,17 +36,24 @@ def print_devices(found: Summary) -> None:
     if not found.devices:
         console.print("no devices; 'python -m rpc serve' or 'emulate' offers one")
         return
-    table = _table("key", "address", "state", "device", "machine", "cores", "kernel", "glibc", "TVM", "secret")
+    table = _table("key", "address", "state", "device", "machine", "cores", "kernel", "glibc", "runtime", "secret")
     for device in found.devices:
         facts = device.facts
         state = {True: "[green]free[/]", False: "[yellow]busy[/]", None: "-"}[device.free]
-        cells = (facts.model, facts.machine, str(facts.cores or ""), facts.kernel, facts.libc, facts.tvm_version)
+        cells = (facts.model, facts.machine, str(facts.cores or ""), facts.kernel, facts.libc, runtime_text(facts))
         asked = "asked for" if facts.asks_secret else "-"
         table.add_row(device.key, str(device.address), state, *(cell or "-" for cell in cells), asked)
     console.print(table)
     for key, queue in found.queues.items():
         if queue.pending:
             console.print(f"{queue.pending} waiting for '{key}'")
+
+
+def runtime_text(facts: BoardFacts) -> str:
+    """Return what runs models on a board."""
+    if facts.bnn_format:
+        return f"libbnn {facts.bnn_format}"
+    return f"TVM {facts.tvm_version}" if facts.tvm_version else ""
 
 
 def print_records(records: Sequence[DeviceRecord]) -> None:

@@ -64,7 +64,7 @@ def server_command(board: str, tracker: Address, secret: Path | None = None, opt
 def _refuse_what_is_no_foreign_board(target: Target) -> None:
     if target.machine == host.machine():
         raise UserError(f"board '{target.name}': this machine is a {target.machine} itself; use 'python -m rpc serve'")
-    missing = emulation.unavailable(target.machine)
+    missing = emulation.no_emulator(target.machine)
     if missing is not None:
         raise UserError(f"board '{target.name}': {missing}")
 

@@ -20,23 +20,35 @@ from rpc.tensor_file import Array, decode, encode
 from schedules import host
 from schedules.errors import UserError
 from schedules.link import compile_program, link_triple
+from schedules.target import runtime_of
 
 _SOURCE = Path(__file__).parent / "board" / "run_model.c"
 _RUNNER = "run_model"
 #: Machines that need no emulator to run what is for themselves.
 _NATIVE = ("x86_64", "aarch64")
-_SYSROOTS = {"aarch64": Path("/usr/aarch64-linux-gnu")}
-_PACKAGES = {"aarch64": "qemu-user and libstdc++6-arm64-cross"}
+_SYSROOTS = {"aarch64": Path("/usr/aarch64-linux-gnu"), "armv7l": Path("/usr/arm-linux-gnueabihf")}
+_PACKAGES = {"aarch64": "qemu-user and libstdc++6-arm64-cross", "armv7l": "qemu-user and libc6-armhf-cross"}
+#: What programs need beside libc: TVM's runtime is C++.
+_LIBRARIES = {"aarch64": "libstdc++.so.6", "armv7l": "libc.so.6"}
+_QEMU_NAMES = {"armv7l": "arm"}
 
 
 def unavailable(machine: str) -> str | None:
     """Return None if artifacts for a machine can be executed here, else one line that says what is missing."""
     if machine == host.machine() and machine in _NATIVE:
         return None
+    missing = no_emulator(machine)
+    if missing is None and runtime_of(machine) != "tvm":
+        missing = f"TVM has no runtime for {machine}"
+    return None if missing is None else f"{missing}, so the artifact is not executed here"
+
+
+def no_emulator(machine: str) -> str | None:
+    """Return None if programs for another machine can be emulated here, else what is missing, without a full stop."""
     if machine not in _SYSROOTS:
-        return f"there is no emulated {machine} board, so the artifact is not executed here"
-    if _qemu(machine) is None or not (_SYSROOTS[machine] / "lib" / "libstdc++.so.6").exists():
-        return f"Debian's {_PACKAGES[machine]} are not installed, so the artifact is not executed here"
+        return f"there is no emulated {machine} board"
+    if _qemu(machine) is None or not (_SYSROOTS[machine] / "lib" / _LIBRARIES[machine]).exists():
+        return f"Debian's {_PACKAGES[machine]} are not installed"
     return None
 
 
@@ -104,7 +116,8 @@ def run(
 
 
 def _qemu(machine: str) -> str | None:
-    return shutil.which(f"qemu-{machine}") or shutil.which(f"qemu-{machine}-static")
+    name = _QEMU_NAMES.get(machine, machine)
+    return shutil.which(f"qemu-{name}") or shutil.which(f"qemu-{name}-static")
 
 
 def emulator(machine: str, cpu: str | None = None, options: Sequence[str] = ()) -> list[str]:

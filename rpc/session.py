@@ -7,26 +7,33 @@ they remain unanswered, and times are those of TVM's evaluator, whose clock is t
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import hmac
 import importlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from rpc.board_facts import BoardFacts
+from rpc.shared_secret import greeting
 from rpc.tensor_file import Array
 from rpc.tracker_client import Grant
 from schedules.errors import UserError
 
 _POOLED_ALLOCATOR = 2
-_OURS = "tvm_bnn.board."
+#: Names of what our server answers begin with it.
+OURS = "tvm_bnn.board."
 _HEADING = "Error caught from RPC call:"
 #: What a client of TVM says when the other end of the connection is gone.
-_SIGNS_OF_LOSS = ("kShutdown", "RPCSessionTimeoutError", "SockChannel", "Connect to", "closed", "cannot find server")
+_SIGNS_OF_LOSS = (
+    "kShutdown",
+    "code == RPCCode::kReturn",  # what came in place of an answer is the end
+    "RPCSessionTimeoutError",
+    "SockChannel",
+    "Connect to",
+    "closed",
+    "cannot find server",
+)
 
 
 class DeviceLostError(UserError):
@@ -34,7 +41,7 @@ class DeviceLostError(UserError):
 
 
 @contextlib.contextmanager
-def _asking(key: str, what: str) -> Iterator[None]:
+def asking(key: str, what: str) -> Iterator[None]:
     """Turn TVM's exceptions into one line about the device."""
     try:
         yield
@@ -51,30 +58,6 @@ def _gist(text: str) -> str:
     """Return the telling line of an exception that TVM carried over from a device: the first after its own heading."""
     lines = [line.strip() for line in text.rsplit(_HEADING, 1)[-1].splitlines() if line.strip()]
     return lines[0] if lines else "no message"
-
-
-def read_secret(path: Path | None) -> bytes:
-    """Return the secret in a file, white space at its end left out; empty without a file.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be read, or is empty.
-    """
-    if path is None:
-        return b""
-    try:
-        secret = path.read_bytes().rstrip()
-    except OSError as error:
-        raise UserError(f"secret '{path}': cannot be read ({error.strerror})") from None
-    if not secret:
-        raise UserError(f"secret '{path}': the file is empty")
-    return secret
-
-
-def proof(secret: bytes, match_key: str) -> str:
-    """Return what shows a server that we know its secret: HMAC-SHA-256 of what we introduce ourselves as."""
-    return hmac.new(secret, f"client:{match_key}".encode(), hashlib.sha256).hexdigest()
 
 
 def prepare() -> None:
@@ -106,8 +89,8 @@ class Board:
 
         self.key = grant.key
         self._tvm = tvm
-        name = grant.match_key + (f" -proof={proof(secret, grant.match_key)}" if secret else "")
-        with _asking(grant.key, "connecting"):
+        name = greeting(grant.match_key, secret).removeprefix("client:")  # which TVM puts in front
+        with asking(grant.key, "connecting"):
             self._remote = tvm.rpc.connect(grant.address.host, grant.address.port, name, seconds)
         text = self._ask("facts")
         self.facts = BoardFacts() if text is None else msgspec.json.decode(str(text), type=BoardFacts)
@@ -133,12 +116,12 @@ class Board:
     def _ask(self, name: str, *arguments: object) -> Any:
         """Call one of our server's functions; None where the server is another."""
         try:
-            function = self._remote.get_function(_OURS + name)
+            function = self._remote.get_function(OURS + name)
         except (RuntimeError, AttributeError) as error:
             if any(sign in str(error) for sign in _SIGNS_OF_LOSS):
                 raise DeviceLostError(f"device '{self.key}' was lost while asked for its {name}") from None
             return None
-        with _asking(self.key, f"asking for '{name}'"):
+        with asking(self.key, f"asking for '{name}'"):
             return function(*arguments)
 
     def read(self, path: str) -> str:
@@ -165,13 +148,13 @@ class Board:
         profiled
             Time each kernel; the whole then takes longer.
         """
-        with _asking(self.key, "uploading"):
+        with asking(self.key, "uploading"):
             self._remote.get_function("tvm.rpc.server.upload")(name, bytearray(library))
-        with _asking(self.key, "loading the model"):
+        with asking(self.key, "loading the model"):
             module = self._remote.load_module(name)
         if profiled:
             self._ask("instrument", name)
-        with _asking(self.key, "loading the model"):
+        with asking(self.key, "loading the model"):
             machine = module["vm_load_executable"]()
             machine["vm_initialization"](self._tvm.cpu().dlpack_device_type(), 0, _POOLED_ALLOCATOR)
         return LoadedModel(self, machine)
@@ -196,7 +179,7 @@ class LoadedModel:
     def set_inputs(self, inputs: Sequence[Array]) -> None:
         """Send the inputs that the following calls run on."""
         board = self._board
-        with _asking(board.key, "sending inputs"):
+        with asking(board.key, "sending inputs"):
             device = board._remote.cpu()
             tensors = [board._tvm.runtime.tensor(np.ascontiguousarray(value), device) for value in inputs]
             self._machine["set_input"]("main", *tensors)
@@ -204,7 +187,7 @@ class LoadedModel:
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Run once and return the outputs, tuples flattened."""
         self.set_inputs(inputs)
-        with _asking(self._board.key, "running the model"):
+        with asking(self._board.key, "running the model"):
             self._machine["invoke_stateful"]("main")
             return self._outputs(())
 
@@ -218,7 +201,7 @@ class LoadedModel:
         """Return the ns that so many calls took on the device, by a clock that nobody sets where the server is ours."""
         if self._board.is_ours:
             return float(self._board._ask("time", self._machine, calls))
-        with _asking(self._board.key, "running the model"):
+        with asking(self._board.key, "running the model"):
             evaluator = self._machine.time_evaluator(
                 "invoke_stateful", self._board._remote.cpu(), number=calls, repeat=1
             )

@@ -52,11 +52,12 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """A device that is ours if we connect soon."""
+    """A device that is ours if we connect soon; empty facts are those of a server that is not ours."""
 
     key: str
     address: Address
     match_key: str
+    facts: BoardFacts = BoardFacts()
 
 
 class _ServerInfo(msgspec.Struct):
@@ -125,7 +126,18 @@ def request(tracker: Address, key: str, wait_seconds: float, priority: int = 1) 
         except TimeoutError:
             raise UserError(f"key '{key}': no device became free within {wait_seconds:g} s; --wait is longer") from None
     address, port, match_key = msgspec.convert(answer[1], tuple[str, int, str])
-    return Grant(key, Address(address, port), match_key)
+    granted = Address(address, port)
+    return Grant(key, granted, match_key, _facts_of(tracker, key, granted))
+
+
+def _facts_of(tracker: Address, key: str, address: Address) -> BoardFacts:
+    """Return what a device that was granted says of itself; it may be newer than a summary from before."""
+    devices = [
+        device for device in summary(tracker).devices if device.key == key and device.address.port == address.port
+    ]
+    # Of those behind one port, on several hosts, the first has the right name or is as good as it.
+    devices.sort(key=lambda device: device.address != address)
+    return devices[0].facts if devices else BoardFacts()
 
 
 @contextlib.contextmanager

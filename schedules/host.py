@@ -7,13 +7,14 @@ import platform
 import re
 from pathlib import Path
 
-from schedules.isa import AVX2, AVX512_VPOPCNTDQ, NEON, PORTABLE, Isa
+from schedules.isa import AVX2, AVX512_VPOPCNTDQ, NEON, NEON_ARMV7, PORTABLE, Isa
 
 _CPUINFO = Path("/proc/cpuinfo")
 _FLAGS: dict[Isa, frozenset[str]] = {
     AVX512_VPOPCNTDQ: frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vpopcntdq", "avx512_vnni"}),
     AVX2: frozenset({"avx2", "fma", "bmi2", "popcnt"}),
     NEON: frozenset({"asimd"}),
+    NEON_ARMV7: frozenset({"neon"}),
     PORTABLE: frozenset(),
 }
 #: What some CPUs with an instruction set have beside it: how the system calls it, and LLVM.

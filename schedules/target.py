@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any
+from typing import Any, Literal
 
 from schedules import host
 from schedules.errors import UserError
 from schedules.isa import AVX2, AVX512_VPOPCNTDQ, NEON, NEON_ARMV7, PORTABLE, Isa
 from schedules.link import link_triple
 
-_EMULATED_CPUS = frozenset({"cortex-a35", "cortex-a53", "cortex-a57", "cortex-a72", "cortex-a76", "neoverse-n1"})
+_EMULATED_CPUS = {
+    "aarch64": frozenset({"cortex-a35", "cortex-a53", "cortex-a57", "cortex-a72", "cortex-a76", "neoverse-n1"}),
+    "armv7l": frozenset({"cortex-a7", "cortex-a8", "cortex-a9", "cortex-a15"}),
+}
 _ANDROID_OF = "a phone's cores; run it under Linux, e.g. in Termux with glibc"
+
+#: TVM's runtime, or libbnn, which runs deployed models.
+Runtime = Literal["tvm", "libbnn"]
+
+
+def runtime_of(machine: str) -> Runtime:
+    """Return what runs artifacts on a machine, as ``uname -m`` names it: TVM publishes no runtime for 32-bit ARM."""
+    return "libbnn" if machine == "armv7l" else "tvm"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,10 +63,16 @@ class Target:
     @property
     def emulated_cpu(self) -> str | None:
         """What QEMU calls the processor, so that it refuses instructions that the board lacks; None for its default."""
-        if self.machine != "aarch64":
+        known = _EMULATED_CPUS.get(self.machine)
+        if known is None:
             return None
         cpu = str(self.tvm.get("mcpu", ""))
-        return cpu if cpu in _EMULATED_CPUS else "max"
+        return cpu if cpu in known else "max"
+
+    @property
+    def runtime(self) -> Runtime:
+        """What runs its artifacts."""
+        return runtime_of(self.machine)
 
 
 def _x86(name: str, description: str, isa: Isa, cpu: str, *attributes: str) -> Target:

@@ -71,6 +71,8 @@ class Manifest(msgspec.Struct, frozen=True):
         Of the library part.
     cpu_features
         That its code may use, as ``/proc/cpuinfo`` names them.
+    bnn_format
+        0 if the library is for TVM's runtime; else it is a deployed model of that format, for libbnn.
     """
 
     format_version: int
@@ -89,6 +91,7 @@ class Manifest(msgspec.Struct, frozen=True):
     library_bytes: int
     library_sha256: str
     cpu_features: tuple[str, ...] = ()
+    bnn_format: int = 0
 
 
 class _Version(msgspec.Struct):

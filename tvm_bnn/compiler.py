@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 import torch
+import tvm
 
 import tvm_bnn
 from relay_passes import pipeline
@@ -31,6 +32,8 @@ from tvm_bnn.compilation_report import KernelTime, Report, Stage
 from tvm_bnn.console import stage
 from tvm_bnn.cpu_features import needed_features
 from tvm_bnn.deployment.check import deploy_checked
+from tvm_bnn.deployment.folder import deployed_model
+from tvm_bnn.deployment.seal import FORMAT_VERSION
 from tvm_bnn.front_ends.opening import Given, open_model
 from tvm_bnn.layer_rows import layer_rows
 from tvm_bnn.verification import Samples
@@ -144,7 +147,6 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     lowering = pipeline.lower_to(goal.isa, logs, said.setdefault)
     passes = pipeline.canonicalize() + pipeline.pack(goal.isa, dot) + lowering
     scheduled = clock.run("binarizing and scheduling", lambda: pipeline.run(simplified, passes, observe))
-    library = clock.run("generating code", lambda: backend.build_library(scheduled, goal, toolchain))
     kernels = backend.kernel_uses(scheduled, layers)
     rows = layer_rows(layers, kernels, backend.constant_bytes(scheduled, layers))
     exact = not any(row.precision in {"bf16", "int8"} for row in rows)
@@ -165,10 +167,13 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         kernels=kernels,
         versions=versions(),
         float_bytes=imported.float_bytes,
-        library_bytes=len(library),
-        library_sha256=artifact.sha256(library),
+        library_bytes=0,
+        library_sha256="",
         cpu_features=needed_features(goal),
+        bnn_format=FORMAT_VERSION if goal.runtime == "libbnn" else 0,
     )
+    library = clock.run("generating code", lambda: _library(scheduled, manifest, goal, toolchain))
+    manifest = msgspec.structs.replace(manifest, library_bytes=len(library), library_sha256=artifact.sha256(library))
     checked = verification.NOT_ASKED
     if verify:
         checked = clock.run(
@@ -217,6 +222,13 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         path.with_suffix(".report.json"), msgspec.json.format(msgspec.json.encode(report), indent=2)
     )
     return Compiled(path, report)
+
+
+def _library(scheduled: tvm.IRModule, manifest: artifact.Manifest, target: Target, toolchain: Toolchain) -> bytes:
+    """Return what runs on the target: a library for TVM's runtime, or a deployed model where there is none."""
+    if target.runtime == "tvm":
+        return backend.build_library(scheduled, target, toolchain)
+    return deployed_model(scheduled, manifest, target, toolchain)
 
 
 def dot_for(float_layers: FloatLayers, target: Target) -> Dot | None:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rpc import emulation
 from rpc.measurement import measure
 from rpc.reference_samples import ReferenceSamples
 from schedules import host
@@ -20,6 +19,7 @@ from schedules.errors import UserError
 from schedules.target import Target
 from tvm_bnn.artifact import Manifest, TensorSpec
 from tvm_bnn.compilation_report import Latency
+from tvm_bnn.execution import not_executable, run_library
 from tvm_bnn.front_ends.source import Reference
 from tvm_bnn.parity import MOST_RELATIVE_ERROR, Parity, compare, permitted
 from tvm_bnn.runtime import Model
@@ -103,7 +103,7 @@ def verify(
     expected = [reference.run(batch) for batch in batches]
     yardstick = reference.run_double(batches) if exact else None
     for_devices = _for_devices(batches, expected, yardstick, exact)
-    missing = None if target.runs_here else emulation.prepare(target.machine)
+    missing = None if target.runs_here else not_executable(target)
     if missing is not None:
         return Checked(None, missing, None, None, _needs_board(target), for_devices=for_devices)
     with _library_file(library) as path:
@@ -111,7 +111,7 @@ def verify(
             model = Model(manifest, path)
             outputs = [model.run(batch) for batch in batches]
         else:
-            outputs = emulation.run(path, target.machine, target.emulated_cpu, batches)
+            outputs = run_library(library, manifest, target, batches)
         parity = compare(
             outputs,
             expected,

@@ -17,7 +17,7 @@ class Options:
     """Make a folder to copy to a board: server, libraries, start script, systemd unit."""
 
     board: str
-    """What board it is, by its name as a target: rpi4, rk3588, jetson-nano, …"""
+    """What board it is, by its name as a target: rpi4, rk3588, rpi2, …"""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Folder to write; it must not exist, or be empty."""
     key: str = ""

@@ -18,7 +18,7 @@ class Options:
     """Offer emulated boards as devices, until interrupted: right answers, and times that say nothing."""
 
     board: Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
-    """A board to emulate, by its name as a target (rpi3, rpi4, rpi5, …); once for each. Its key is emulated-<board>."""
+    """A board to emulate, by its name as a target (rpi2, rpi4, rpi5, …); once for each. Its key is emulated-<board>."""
     tracker: str = f"{LOOPBACK}:{DEFAULT_PORT}"
     """The tracker to register with, HOST:PORT."""
     secret: Annotated[Path | None, tyro.conf.arg(name="secret-file")] = None

@@ -81,7 +81,7 @@ def _measure(options: Options) -> None:
 
 def _plan(options: Options) -> Plan:
     from rpc.device_measurement import Plan
-    from rpc.session import read_secret
+    from rpc.shared_secret import read_secret
 
     return Plan(
         repeats=options.repeats,

@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
     """Run the command; the server takes the process over."""
     options = tyro.cli(Options, args=arguments, prog="python -m rpc serve")
     from rpc.board_server import PROGRAM, board_server
-    from rpc.session import read_secret
+    from rpc.shared_secret import read_secret
     from rpc.tracker_client import parse_address
     from schedules import host
 

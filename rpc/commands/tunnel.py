@@ -55,9 +55,10 @@ def ssh_command(options: Options) -> list[str]:
     if options.login.startswith("-"):
         raise UserError(f"login '{options.login}'; expected USER@BOARD")
     there = [f"~/tvm_bnn/start.sh --port {options.port}"] if options.start else []
+    # With a terminal there, even without one here: the server would outlive the connection, and keep its port.
     return [
         "ssh",
-        *(["-t"] if options.start else ["-N"]),
+        *(["-tt"] if options.start else ["-N"]),
         *("-o", "ExitOnForwardFailure=yes", "-o", "ServerAliveInterval=15"),
         *("-R", f"{LOOPBACK}:{DEFAULT_PORT}:{tracker}"),
         *("-L", f"{LOOPBACK}:{options.port}:{LOOPBACK}:{options.port}"),

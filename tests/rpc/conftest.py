@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import subprocess
 import zipfile
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -11,13 +12,14 @@ import pytest
 import tvm
 from tvm import relax
 
-from rpc import reference_samples
+from rpc import libbnn, reference_samples
 from rpc.board_server import PROGRAM, board_server
 from rpc.local_tracker import local_tracker, wait_for_devices
 from rpc.reference_samples import ReferenceSamples
 from schedules import host
 from schedules.link import linker
 from schedules.target import find_target
+from tvm_bnn.deployment.seal import FORMAT_VERSION, sealed
 
 #: Servers ask the tracker so often in tests, where everything is near.
 PING_MS = "200"
@@ -68,8 +70,26 @@ def artifact_for():
     return make_artifact
 
 
+@pytest.fixture(scope="session")
+def deployed_artifact_for():
+    """Make such an artifact for a target without TVM: a deployed model."""
+    return make_deployed_artifact
+
+
 def make_artifact(path, target, **changes):
     build_sums(path, target)
+    return finish_artifact(path, target, **changes)
+
+
+def make_deployed_artifact(path, target, **changes):
+    link = linker(target.link_triple)
+    link(str(path), [str(Path(__file__).with_name("sums.c"))], ["-std=gnu11", "-O2", f"-I{libbnn.FOLDER}"])
+    path.write_bytes(sealed(path.read_bytes(), target.machine, ()))
+    return finish_artifact(path, target, **{"bnn_format": FORMAT_VERSION} | changes)
+
+
+def finish_artifact(path, target, **changes):
+    """Put a manifest behind a library, and samples beside it."""
     library = path.read_bytes()
     tensor = {"shape": [1, 3], "dtype": "float32"}
     manifest = {

@@ -1,4 +1,4 @@
-"""The native server against clients that are wrong, hostile, slow, or dead."""
+"""The native server, on TVM's runtime and on libbnn, against clients that are wrong, hostile, slow, or dead."""
 
 import os
 import random
@@ -13,16 +13,36 @@ from pathlib import Path
 import pytest
 
 from rpc import tracker_client
+from rpc.artifact_facts import read_artifact
 from rpc.board_server import board_server
+from rpc.device_measurement import Plan, candidate, measure_on_device, open_board
 from rpc.local_tracker import wait_for_devices
-from rpc.session import Board
 from rpc.tracker_client import Grant
 from schedules import host
 from schedules.errors import UserError
 from schedules.link import link_triple, linker
+from schedules.target import find_target
 
 MAGIC = 0xFF271
 HANDSHAKES = 10_000
+
+
+@pytest.fixture(scope="module", params=["tvm", "libbnn"])
+def runtime(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def server_folder(runtime):
+    return board_server(host.machine(), runtime)
+
+
+@pytest.fixture(scope="module")
+def model(runtime, artifact, deployed_artifact_for, tmp_path_factory):
+    """An artifact that the server runs."""
+    if runtime == "tvm":
+        return artifact
+    return deployed_artifact_for(tmp_path_factory.mktemp("deployed") / "sums.so", find_target("native"))
 
 
 def greeting(text, length=None, magic=MAGIC):
@@ -71,7 +91,7 @@ def test_ten_thousand_hostile_handshakes_leave_it_serving(tracker, offer):
     before, descriptors = resident_kb(server), len(os.listdir(f"/proc/{server.pid}/fd"))
     for _ in range(HANDSHAKES):
         say(grant, hostile_greeting(rng, grant.match_key))
-    with Board(fresh_grant(tracker), 60) as board:
+    with open_board(fresh_grant(tracker), 60) as board:
         assert board.facts.machine == host.machine()
     assert server.poll() is None
     assert resident_kb(server) < before + 1024
@@ -84,13 +104,20 @@ def fresh_grant(tracker):
     return tracker_client.request(tracker, "board", 20)
 
 
+def test_it_says_what_runs_models_there(tracker, offer, runtime):
+    offer("board")
+    (device,) = tracker_client.summary(tracker).devices
+    assert device.facts.bnn_format == (1 if runtime == "libbnn" else 0)
+    assert bool(device.facts.tvm_version) == (runtime == "tvm")
+
+
 def test_who_says_nothing_holds_nobody_up(tracker, offer):
     offer("board")
     grant = tracker_client.request(tracker, "board", 10)
     slow = [socket.create_connection((grant.address.host, grant.address.port), 5) for _ in range(100)]
     for number, connection in enumerate(slow):
         connection.sendall(greeting(f"client:{grant.match_key}")[: number % 12])
-    with Board(grant, 60) as board:
+    with open_board(grant, 60) as board:
         assert board.read("/proc/loadavg")
     for connection in slow:
         connection.close()
@@ -105,7 +132,7 @@ def test_a_wrong_key_is_told_so(tracker, offer):
 def test_a_match_key_serves_once(tracker, offer):
     offer("board")
     grant = tracker_client.request(tracker, "board", 10)
-    with Board(grant, 60):
+    with open_board(grant, 60):
         assert answer(grant, greeting(f"client:{grant.match_key}")) == struct.pack("<i", MAGIC + 2)
     wait_for_devices(tracker, ["board"])
     assert answer(grant, greeting(f"client:{grant.match_key}")) == struct.pack("<i", MAGIC + 2)
@@ -121,18 +148,18 @@ def test_with_a_secret_only_who_knows_it_is_served(tracker, offer, tmp_path, len
     grant = tracker_client.request(tracker, "board", 10)
     for wrong in (b"", b"wrong", secret[:-1]):
         with pytest.raises(UserError, match="lost while connecting"):
-            Board(grant, 60, wrong)
-    with Board(grant, 60, secret) as board:
+            open_board(grant, 60, wrong)
+    with open_board(grant, 60, secret) as board:
         assert board.facts.asks_secret
 
 
-def test_uploads_stay_in_a_folder_that_goes_with_the_session(tracker, offer, artifact, tmp_path):
+def test_uploads_stay_in_a_folder_that_goes_with_the_session(tracker, offer, model, tmp_path):
     offer("board")
-    with Board(tracker_client.request(tracker, "board", 10), 60) as board:
+    with open_board(tracker_client.request(tracker, "board", 10), 60) as board:
         for name in ("../outside", "/tmp/outside", ".hidden", "", "a/b", "x" * 300):
             with pytest.raises(UserError, match=r"no name for a file|a text of at most"):
                 board.load(name, b"x")
-        board.load("model.so", artifact.read_bytes())
+        board.load("model.so", read_artifact(model).library)
         (folder,) = tmp_path.glob("tvm_bnn_*")
         assert [file.name for file in folder.iterdir()] == ["model.so"]
     wait_for_devices(tracker, ["board"])
@@ -141,7 +168,7 @@ def test_uploads_stay_in_a_folder_that_goes_with_the_session(tracker, offer, art
 
 def test_uploads_beyond_the_limit_are_refused(tracker, offer, tmp_path):
     offer("board", "--upload-bytes", "1000")
-    with Board(tracker_client.request(tracker, "board", 10), 60) as board:
+    with open_board(tracker_client.request(tracker, "board", 10), 60) as board:
         with pytest.raises(UserError, match="of 1001 bytes would exceed the session's 1000"):
             board.load("model.so", bytes(1001))
         with pytest.raises(UserError, match="loading the model failed"):
@@ -152,7 +179,7 @@ def test_uploads_beyond_the_limit_are_refused(tracker, offer, tmp_path):
 
 def test_only_files_that_describe_the_system_are_read(tracker, offer):
     offer("board")
-    with Board(tracker_client.request(tracker, "board", 10), 60) as board:
+    with open_board(tracker_client.request(tracker, "board", 10), 60) as board:
         assert "MemTotal" in board.read("/proc/meminfo")
         assert board.read("/proc/there_is_no_such_file") == ""
         for path in ("/etc/passwd", "/proc/../etc/passwd", "passwd"):
@@ -162,7 +189,7 @@ def test_only_files_that_describe_the_system_are_read(tracker, offer):
 
 def test_a_session_ends_when_its_time_is_up(tracker, offer):
     offer("board")
-    with Board(tracker_client.request(tracker, "board", 10), 1) as board:
+    with open_board(tracker_client.request(tracker, "board", 10), 1) as board:
         time.sleep(1.5)
         with pytest.raises(UserError, match="lost"):
             board.read("/proc/loadavg")
@@ -171,16 +198,17 @@ def test_a_session_ends_when_its_time_is_up(tracker, offer):
 
 def test_the_server_limits_sessions_that_ask_for_no_limit(tracker, offer):
     offer("board", "--session-seconds", "1")
-    with Board(tracker_client.request(tracker, "board", 10), 0):
+    with open_board(tracker_client.request(tracker, "board", 10), 0):
         wait_for_devices(tracker, ["board"])
 
 
 CLIENT = """
 import sys, time
 from rpc import tracker_client
-from rpc.session import Board, prepare
+from rpc.device_measurement import open_board
+from rpc.session import prepare
 prepare()
-board = Board(tracker_client.request(tracker_client.parse_address(sys.argv[1]), "board", 10), 600)
+board = open_board(tracker_client.request(tracker_client.parse_address(sys.argv[1]), "board", 10), 600)
 print("connected", flush=True)
 time.sleep(600)
 """
@@ -199,9 +227,22 @@ def test_a_client_that_dies_frees_the_device(tracker, offer, how):
         client.kill()
 
 
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_server_that_is_told_to_end_leaves_nothing_behind(tracker, offer, tmp_path, how):
+    # The last is what the end of an SSH connection sends.
+    server = offer("board")
+    with open_board(tracker_client.request(tracker, "board", 10), 60) as board:
+        assert len(list(tmp_path.glob("tvm_bnn_*"))) == 1
+        server.send_signal(how)
+        assert server.wait(10) == 0
+        assert not list(tmp_path.glob("tvm_bnn_*"))
+        with pytest.raises(UserError, match="lost"):
+            board.read("/proc/loadavg")
+
+
 def test_a_model_that_crashes_takes_only_its_session(tracker, offer):
     server = offer("board")
-    with Board(tracker_client.request(tracker, "board", 10), 60) as board:
+    with open_board(tracker_client.request(tracker, "board", 10), 60) as board:
         pids = [int(pid) for pid in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()]
         os.kill(pids[0], signal.SIGSEGV)
         with pytest.raises(UserError, match="lost"):
@@ -257,18 +298,16 @@ def hostile_system(tmp_path_factory):
     return lambda variable: {**os.environ, "LD_PRELOAD": str(folder / "system.so"), variable: "1"}
 
 
-def test_a_clock_that_is_wrong_and_jumps_changes_no_time(tracker, offer, artifact, hostile_system):
-    from rpc.device_measurement import Plan, candidate, measure_on_device
-
+def test_a_clock_that_is_wrong_and_jumps_changes_no_time(tracker, offer, model, hostile_system):
     offer("board", environment=hostile_system("WRONG_CLOCK"))
-    (record,) = measure_on_device(tracker, "board", [candidate(artifact)], Plan(repeats=10))
+    (record,) = measure_on_device(tracker, "board", [candidate(model)], Plan(repeats=10))
     assert all(0 < ns < 1e9 for ns in record.samples.samples_ns)
     assert record.date[:4] == time.strftime("%Y", time.gmtime())
 
 
 def test_a_full_disk_is_said(tracker, offer, hostile_system, tmp_path):
     offer("board", environment=hostile_system("FULL_DISK"))
-    with Board(tracker_client.request(tracker, "board", 10), 60) as board:
+    with open_board(tracker_client.request(tracker, "board", 10), 60) as board:
         with pytest.raises(UserError, match="upload of 5000 bytes failed: No space left on device"):
             board.load("model.so", bytes(5000))
         (folder,) = tmp_path.glob("tvm_bnn_*")
@@ -296,12 +335,7 @@ def test_wrong_options_are_refused(server_folder, options, complaint):
     assert complaint in finished.stderr
 
 
-def test_32_bit_arm_has_no_runtime():
-    with pytest.raises(UserError, match="'armv7l': TVM publishes no runtime for 32-bit ARM; install a 64-bit system"):
-        board_server("armv7l")
-
-
 def test_a_grant_of_a_server_that_is_gone_is_a_lost_device(server_folder):
     gone = Grant("board", tracker_client.Address("127.0.0.1", 1), "board:0")
     with pytest.raises(UserError, match="device 'board' was lost while connecting"):
-        Board(gone, 1)
+        open_board(gone, 1)

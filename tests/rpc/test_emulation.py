@@ -135,6 +135,11 @@ def test_a_machine_without_an_emulator_is_named():
     assert "no emulated riscv64 board" in str(emulation.unavailable("riscv64"))
 
 
+def test_a_machine_that_tvm_has_no_runtime_for_is_named(monkeypatch):
+    monkeypatch.setattr(emulation, "no_emulator", lambda _machine: None)
+    assert str(emulation.unavailable("armv7l")).startswith("TVM has no runtime for armv7l")
+
+
 def test_a_machine_without_wheels_has_no_runtime(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(UserError, match="machine 'armv7l': TVM publishes no wheels"):

@@ -103,7 +103,9 @@ def test_a_tunnel_stays_on_both_loopbacks():
     assert command[-1] == "pi@board"
     assert command[command.index("-R") + 1] == "127.0.0.1:9190:127.0.0.1:9300"
     assert command[command.index("-L") + 1] == "127.0.0.1:9092:127.0.0.1:9092"
-    assert tunnel.ssh_command(tunnel.Options("pi@board", start=True))[-1] == "~/tvm_bnn/start.sh --port 9091"
+    command = tunnel.ssh_command(tunnel.Options("pi@board", start=True))
+    assert command[-1] == "~/tvm_bnn/start.sh --port 9091"
+    assert command[1] == "-tt"
 
 
 def test_a_login_is_no_option_of_ssh():

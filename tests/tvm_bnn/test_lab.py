@@ -60,6 +60,18 @@ def test_two_emulated_boards_give_the_same_predictions(tmp_path, capsys):
     assert all(record.board.emulated and record.agreement.samples == 360 for record in records)
 
 
+def test_an_emulated_32_bit_board_gives_the_same_predictions(tmp_path, capsys):
+    missing = emulation.no_emulator("armv7l")
+    if missing is not None:
+        pytest.skip(missing)
+    assert main(["--board", "rpi2", "--record", str(tmp_path / "lab.jsonl")]) == 0
+    shown = capsys.readouterr().out
+    assert "same prediction for 100.00%" in shown
+    assert "none: emulated" in shown
+    (record,) = read(tmp_path / "lab.jsonl")
+    assert (record.key, record.board.machine, record.agreement.samples) == ("emulated-rpi2", "armv7l", 360)
+
+
 def test_a_lab_without_a_tracker_is_an_error_in_one_line(capsys):
     assert main(["--tracker", "nowhere:x"]) == 1
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: address 'nowhere:x'")

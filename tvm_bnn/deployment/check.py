@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import tvm
 
-from rpc import emulation
 from schedules.errors import UserError
 from schedules.link import Toolchain
 from schedules.target import Target
 from tvm_bnn.artifact import Manifest, TensorSpec, write_atomically
+from tvm_bnn.deployment.execution import run_program
 from tvm_bnn.deployment.folder import deploy
 from tvm_bnn.deployment.sizes import Deployed
+from tvm_bnn.execution import not_executable, run_library
 
 Array = npt.NDArray[Any]
 
@@ -56,33 +55,7 @@ def run_example(
         If it fails.
     """
     folder = Path(deployed.folder).resolve()
-    command = [
-        *emulation.emulator(target.machine, target.emulated_cpu),
-        str(folder / deployed.example),
-        str(folder / deployed.model),
-        str(threads),
-    ]
-    data = b"".join(np.ascontiguousarray(array).tobytes() for call in calls for array in call)
-    finished = subprocess.run(command, input=data, capture_output=True, check=False)
-    if finished.returncode:
-        said = finished.stderr.decode(errors="replace").strip().splitlines()
-        raise UserError(f"deploy: {' '.join(command)} failed: {said[-1] if said else finished.returncode}")
-    return _outputs(finished.stdout, manifest.outputs, len(calls))
-
-
-def _outputs(data: bytes, specs: Sequence[TensorSpec], calls: int) -> list[list[Array]]:
-    each = sum(np.dtype(spec.dtype).itemsize * int(np.prod(spec.shape)) for spec in specs)
-    if len(data) != each * calls:
-        raise UserError(f"deploy: the example wrote {len(data)} bytes instead of {each * calls}")
-    results, at = [], 0
-    for _ in range(calls):
-        arrays = []
-        for spec in specs:
-            count = int(np.prod(spec.shape))
-            arrays.append(np.frombuffer(data, spec.dtype, count, at).reshape(spec.shape))
-            at += arrays[-1].nbytes
-        results.append(arrays)
-    return results
+    return run_program(folder / deployed.example, folder / deployed.model, manifest, target, calls, threads)
 
 
 def check(deployed: Deployed, manifest: Manifest, library: bytes, target: Target) -> str:
@@ -93,14 +66,11 @@ def check(deployed: Deployed, manifest: Manifest, library: bytes, target: Target
     UserError
         If an output differs.
     """
-    missing = emulation.prepare(target.machine)
+    missing = not_executable(target)
     if missing is not None:
         return f"not checked: {missing}"
     calls = [random_inputs(manifest.inputs, seed) for seed in range(3)]
-    with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
-        path = Path(folder) / "model.so"
-        path.write_bytes(library)
-        expected = emulation.run(path, target.machine, target.emulated_cpu, calls)
+    expected = run_library(library, manifest, target, calls)
     found = run_example(deployed, manifest, target, calls)
     for wanted, got in zip(expected, found, strict=True):
         for spec, left, right in zip(manifest.outputs, wanted, got, strict=True):

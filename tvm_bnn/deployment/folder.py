@@ -10,6 +10,7 @@ from pathlib import Path
 import tvm
 from tvm import relax
 
+from rpc.libbnn import CMAKE, EXAMPLE, FOLDER, HEADER, PRIVATE_HEADERS, SOURCES, SYSTEM_LIBRARIES
 from schedules import stack
 from schedules.errors import UserError
 from schedules.link import Toolchain, compile_program, linker
@@ -20,12 +21,7 @@ from tvm_bnn.deployment.plan import Plan, lower_memory, plan_of
 from tvm_bnn.deployment.seal import sealed
 from tvm_bnn.deployment.sizes import Deployed
 
-_C = Path(__file__).parent / "c"
-HEADER, EXAMPLE, CMAKE = _C / "bnn.h", _C / "example.c", _C / "CMakeLists.txt"
-SOURCES = tuple(sorted(path for path in _C.glob("*.c") if path != EXAMPLE))
-_PRIVATE_HEADERS = tuple(_C / name for name in ("internal.h", "model.h", "sha256.h"))
 _COMPILED = ("-std=gnu11", "-O2", "-fvisibility=hidden")
-_SYSTEM = ("-lpthread", "-ldl")
 _EXPORTS = "{ global: bnn_description; local: *; };\n"
 
 
@@ -57,9 +53,9 @@ def deploy(module: tvm.IRModule, manifest: Manifest, target: Target, folder: Pat
     _copy_sources(folder)
     runtime = folder / "lib" / "libbnn.so"
     runtime.parent.mkdir(exist_ok=True)
-    linker(target.link_triple, toolchain)(str(runtime), list(map(str, SOURCES)), [*_COMPILED, *_SYSTEM])
+    linker(target.link_triple, toolchain)(str(runtime), list(map(str, SOURCES)), [*_COMPILED, *SYSTEM_LIBRARIES])
     example = folder / "example"
-    compile_program([EXAMPLE, *SOURCES], example, target.link_triple, [_C], [], toolchain, _SYSTEM)
+    compile_program([EXAMPLE, *SOURCES], example, target.link_triple, [FOLDER], [], toolchain, SYSTEM_LIBRARIES)
     return Deployed(
         folder=str(folder),
         model=model.name,
@@ -71,6 +67,18 @@ def deploy(module: tvm.IRModule, manifest: Manifest, target: Target, folder: Pat
         needs=needs,
         checked="",
     )
+
+
+def deployed_model(module: tvm.IRModule, manifest: Manifest, target: Target, toolchain: Toolchain) -> bytes:
+    """Return a scheduled module as the file that libbnn loads.
+
+    Raises
+    ------
+    UserError
+        As :func:`deploy` does.
+    """
+    _, library = model_library(module, manifest, target, toolchain)
+    return sealed(library, target.machine, manifest.cpu_features)
 
 
 def model_library(module: tvm.IRModule, manifest: Manifest, target: Target, toolchain: Toolchain) -> tuple[Plan, bytes]:
@@ -88,7 +96,7 @@ def model_library(module: tvm.IRModule, manifest: Manifest, target: Target, tool
         source = work / "description.c"
         source.write_text(description(plan, manifest.model, *names, work / "constants"))
         link = linker(target.link_triple, toolchain)
-        options = [*_COMPILED, f"-I{_C}", f"-Wl,--version-script={work / 'exports'}"]
+        options = [*_COMPILED, f"-I{FOLDER}", f"-Wl,--version-script={work / 'exports'}"]
         link(str(work / "model.so"), [str(source), str(kernels)], options)
         return plan, (work / "model.so").read_bytes()
 
@@ -105,7 +113,7 @@ def _build_kernels(module: tvm.IRModule, target: tvm.target.Target, path: Path) 
 
 
 def _copy_sources(folder: Path) -> None:
-    for name, files in {"include": (HEADER,), "src": (*SOURCES, *_PRIVATE_HEADERS), ".": (EXAMPLE, CMAKE)}.items():
+    for name, files in {"include": (HEADER,), "src": (*SOURCES, *PRIVATE_HEADERS), ".": (EXAMPLE, CMAKE)}.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         for file in files:
             shutil.copyfile(file, folder / name / file.name)

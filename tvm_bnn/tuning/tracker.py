@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from typing import Any
 
 import tvm.rpc
 
@@ -34,7 +35,7 @@ def await_device(key: str, address: tuple[str, int], patience_s: float) -> None:
     Raises
     ------
     UserError
-        If that takes longer than ``patience_s``.
+        If that takes longer than ``patience_s``, or the device has no runtime of TVM.
     """
     deadline = time.monotonic() + patience_s
     while True:
@@ -56,8 +57,16 @@ def _missing(key: str, address: tuple[str, int]) -> str:
     except (OSError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[-1]
         return f"tracker '{host}:{port}': no answer ({reason}); start it with python -m tvm.exec.rpc_tracker"
-    known = {str(server["key"]).removeprefix("server:") for server in summary["server_info"]}
+    known = {str(server["key"]).removeprefix("server:"): server for server in summary["server_info"]}
     if key in known:
+        _refuse_without_tvm(key, known[key])
         return ""
     others = ", ".join(sorted(known)) or "none"
     return f"device '{key}': not registered with the tracker {host}:{port}, which knows {others}"
+
+
+def _refuse_without_tvm(key: str, server: dict[str, Any]) -> None:
+    if server.get("facts", {}).get("bnn_format"):
+        raise UserError(
+            f"device '{key}': it runs whole deployed models, by libbnn; single kernels are timed where TVM's runtime is"
+        )

@@ -1,4 +1,6 @@
 #define _XOPEN_SOURCE 700
+/* On 32 bits, a file with a large inode number could not be looked at otherwise. */
+#define _FILE_OFFSET_BITS 64
 #include "folder.h"
 
 #include <ftw.h>

@@ -8,11 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "back_end.h"
 #include "folder.h"
-#include "profile.h"
 #include "system_files.h"
 #include "timing.h"
-#include "tvm_calls.h"
 
 enum { MOST_NAME = 256, MOST_PATH = 4352 };
 
@@ -74,8 +73,7 @@ static int load_module(void* self, const Any* arguments, int32_t count, Any* res
   char path[MOST_PATH];
   (void)self;
   if (count != 1 || session_path(&arguments[0], path) != 0) return count == 1 ? -1 : complain("load_module takes a name");
-  Any argument = text_argument(path);
-  return TVMFFIFunctionCall(global_function("ffi.ModuleLoadFromFile"), &argument, 1, result);
+  return load_library(path, result);
 }
 
 static int tell_facts(void* self, const Any* arguments, int32_t count, Any* result) {
@@ -83,14 +81,11 @@ static int tell_facts(void* self, const Any* arguments, int32_t count, Any* resu
   return return_text(session.facts, result);
 }
 
-/* How many threads kernels may use; TVM reads it once, before the first call. */
 static int set_threads(void* self, const Any* arguments, int32_t count, Any* result) {
-  char number[32];
   (void)self, (void)result;
   if (count != 1 || arguments[0].type_index != kTVMFFIInt || arguments[0].v_int64 < 1)
     return complain("threads takes a number from 1 on");
-  snprintf(number, sizeof(number), "%lld", (long long)arguments[0].v_int64);
-  return setenv("TVM_NUM_THREADS", number, 1);
+  return use_threads(arguments[0].v_int64);
 }
 
 static int instrument(void* self, const Any* arguments, int32_t count, Any* result) {
@@ -125,17 +120,9 @@ int serve_functions(int socket, const char* folder, uint64_t most_bytes, const c
   session.folder = folder;
   session.most_bytes = most_bytes;
   session.facts = facts;
-  Any argument = integer_argument(socket), nothing = {.type_index = kTVMFFINone};
-  TVMFFIObjectHandle loop = global_function("rpc.ServerLoop");
-  if (loop == NULL || publish_all() != 0 || TVMFFIFunctionCall(loop, &argument, 1, &nothing) != 0) {
-    report_raised("session");
+  if (publish_all() != 0) {
+    fputs("session: there are more functions than the back end takes\n", stderr);
     return 1;
   }
-  return 0;
-}
-
-void tell_exception(int socket, const char* message) {
-  Any arguments[2] = {integer_argument(socket), text_argument(message)}, nothing = {.type_index = kTVMFFINone};
-  TVMFFIObjectHandle tell = global_function("rpc.ReturnException");
-  if (tell != NULL && TVMFFIFunctionCall(tell, arguments, 2, &nothing) != 0) report_raised("the client is gone");
+  return serve_calls(socket) == 0 ? 0 : 1;
 }

@@ -195,6 +195,7 @@ int main(int count, char** words) {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGTERM, stop);
   signal(SIGINT, stop);
+  signal(SIGHUP, stop); /* the end of the SSH connection that it was started through */
   setenv("TVM_NUM_THREADS", "1", 0);
   server.listener = listen_on(options->host, &options->port);
   if (server.listener < 0) {

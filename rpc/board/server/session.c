@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "back_end.h"
 #include "folder.h"
 #include "functions.h"
 #include "sockets.h"

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "back_end.h"
+
 enum { MOST_FILE = 65536, MOST_NAME = 256, MOST_PATH = 4352 };
 
 int is_system_path(const char* path) {

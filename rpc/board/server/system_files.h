@@ -3,11 +3,11 @@
 #ifndef TVM_BNN_SYSTEM_FILES_H
 #define TVM_BNN_SYSTEM_FILES_H
 
-#include "tvm_calls.h"
+#include "calls.h"
 
 int is_system_path(const char* path);
 
-/* For TVM to call. */
+/* For clients to call. */
 int read_system(void* self, const Any* arguments, int32_t count, Any* result);
 int find_system(void* self, const Any* arguments, int32_t count, Any* result);
 int reset_peak(void* self, const Any* arguments, int32_t count, Any* result);

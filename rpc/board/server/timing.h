@@ -3,9 +3,9 @@
 #ifndef TVM_BNN_TIMING_H
 #define TVM_BNN_TIMING_H
 
-#include "tvm_calls.h"
+#include "calls.h"
 
-/* For TVM to call. */
+/* For clients to call. */
 int time_calls(void* self, const Any* arguments, int32_t count, Any* result);
 int sense_calls(void* self, const Any* arguments, int32_t count, Any* result);
 int profile_runs(void* self, const Any* arguments, int32_t count, Any* result);

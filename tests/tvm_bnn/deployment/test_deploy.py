@@ -3,7 +3,6 @@
 import ctypes
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -147,17 +146,17 @@ def test_a_model_that_calls_the_runtime_is_refused_by_name(tmp_path):
     assert not (tmp_path / "sorts.so").exists()
 
 
-def test_a_32_bit_board_that_tvm_has_no_runtime_for(native, tmp_path):
-    sysroot = Path("/usr/arm-linux-gnueabihf")
-    if shutil.which("qemu-arm") is None or not (sysroot / "lib" / "libc.so.6").exists():
-        pytest.skip("Debian's qemu-user and libc6-armhf-cross are not installed")
+def test_an_artifact_for_a_32_bit_board_is_a_deployed_model_and_is_executed(tmp_path):
+    missing = emulation.no_emulator("armv7l")
+    if missing is not None:
+        pytest.skip(missing)
     target = '{"kind": "llvm", "mtriple": "armv7l-unknown-linux-gnueabihf", "mcpu": "cortex-a7", "mattr": ["+neon"]}'
-    options = {"output": tmp_path / "digits.so", "deploy": tmp_path / "deployed", "verify": False}
-    deployed = compile_model(ZOO / "digits.pt2", target=target, **options).report.deployed
-    assert deployed.checked.startswith("not checked: there is no emulated armv7l board")
-    images = digits_samples().arrays[0][:5]
-    command = ["qemu-arm", "-L", str(sysroot), str(tmp_path / "deployed" / "example")]
-    command += [str(tmp_path / "deployed" / deployed.model), "2"]
-    finished = subprocess.run(command, input=images.tobytes(), check=True, capture_output=True)
-    found = np.frombuffer(finished.stdout, np.float32).reshape(5, 10)
-    np.testing.assert_allclose(found, tvm_bnn.load(native.path)(images), rtol=1e-4, atol=1e-4)
+    options = {"output": tmp_path / "digits.so", "deploy": tmp_path / "deployed", "samples": digits_samples()}
+    report = compile_model(ZOO / "digits.pt2", target=target, **options).report
+    assert report.parity.agreeing == report.parity.samples == 360
+    assert report.deployed.checked == "the same bytes as the artifact's on 3 random inputs, executed under emulation"
+    manifest, library = read_artifact(tmp_path / "digits.so")
+    assert manifest.bnn_format == 1
+    assert library == (tmp_path / "deployed" / report.deployed.model).read_bytes()
+    with pytest.raises(UserError, match="armv7l"):
+        tvm_bnn.load(tmp_path / "digits.so")

@@ -8,6 +8,10 @@
 /* Initial-exec: the dynamic loader would otherwise allocate these at a thread's first access. */
 #define BNN_THREAD_LOCAL static _Thread_local __attribute__((tls_model("initial-exec")))
 
+/* bnn.c: bnn_run, which calls `done`, unless it is NULL, after each kernel with the kernel's name. */
+typedef void (*bnn_observer)(const char *kernel);
+bnn_status bnn_run_observed(bnn_model *model, bnn_observer done);
+
 /* error.c: keep a line for bnn_last_error and return the status. */
 bnn_status bnn_fail(bnn_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

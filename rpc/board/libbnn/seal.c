@@ -1,5 +1,7 @@
 /* seal.c: a model's file is read once, checked as a whole, and what was checked is what will be loaded. */
 #define _GNU_SOURCE
+/* On 32 bits, a file with a large inode number could not be looked at otherwise. */
+#define _FILE_OFFSET_BITS 64
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -81,7 +81,7 @@ static void connect(bnn_model *model) {
   bnn_crew_connect(&plan->imports);
 }
 
-static bnn_status run(bnn_model *model) {
+static bnn_status run(bnn_model *model, bnn_observer done) {
   const bnn_argument *arguments = model->arguments;
   const bnn_step *step = model->plan->steps, *end = step + model->plan->step_count;
   int failed = 0;
@@ -90,6 +90,7 @@ static bnn_status run(bnn_model *model) {
     bnn_argument result = {0};
     failed = step->kernel(NULL, arguments, (int32_t)step->count, &result);
     arguments += step->count;
+    if (done != NULL) done(step->name);
   }
   const char *complaint = bnn_crew_leave();
   return failed ? bnn_fail(BNN_FAILED, "kernel %s failed: %s", step[-1].name, *complaint ? complaint : "no message") : BNN_OK;
@@ -101,7 +102,7 @@ static bnn_status warm_up(bnn_model *model) {
   unsigned before = 1, after = 0;
   for (int i = 0; i < MOST_WARM_UPS && status == BNN_OK && before != after; ++i) {
     before = bnn_crew_blocks(model->crew);
-    status = run(model);
+    status = run(model, NULL);
     after = bnn_crew_blocks(model->crew);
   }
   return status;
@@ -200,11 +201,13 @@ bnn_status bnn_input(bnn_model *model, int index, bnn_type type, const void *dat
   return BNN_OK;
 }
 
-bnn_status bnn_run(bnn_model *model) {
+bnn_status bnn_run(bnn_model *model) { return bnn_run_observed(model, NULL); }
+
+bnn_status bnn_run_observed(bnn_model *model, bnn_observer done) {
   if (model == NULL) return bnn_fail(BNN_BAD_ARGUMENT, "bnn_run: model is NULL");
   for (uint32_t i = 0; i < model->plan->input_count; ++i)
     if (!model->given[i]) return bnn_fail(BNN_NOT_READY, "bnn_run: input '%s' was not set", model->plan->input_names[i]);
-  bnn_status status = run(model);
+  bnn_status status = run(model, done);
   model->has_run = status == BNN_OK;
   return status;
 }
