@@ -70,9 +70,10 @@ def _steps(schedule: Schedule, lanes: int) -> _Steps | None:
     reductions = tuple(name for name in names if _reduced(schedule, name))
     outputs = [schedule.get(block).name_hint for block in schedule.get_output_blocks("root")]
     lengths = {_row_length(schedule, name) for name in reductions}
-    if len(outputs) != 1 or len(lengths) != 1 or None in lengths:
+    length = lengths.pop() if len(lengths) == 1 else None
+    if len(outputs) != 1 or length is None:
         return None
-    (length,), (output,) = lengths, outputs
+    (output,) = outputs
     shapes = {_shape(schedule, name) for name in reductions}
     if length % lanes or len(shapes) != 1:
         return None

@@ -43,3 +43,40 @@ def test_what_depends_on_an_input_stays(expect):
             return y
 
     expect(fold_constants, Before, Before)
+
+
+def test_a_tensor_of_one_number_is_that_number_beside_another_of_its_shape(expect):
+    @I.ir_module
+    class Before:
+        @R.function
+        def main(x: R.Tensor((2, 3), "float32")) -> R.Tensor((2, 3), "float32"):
+            with R.dataflow():
+                ones = R.full_like(x, R.const(1.0, "float32"))
+                y = R.where(R.greater_equal(x, R.zeros_like(x)), ones, R.negative(ones))
+                R.output(y)
+            return y
+
+    @I.ir_module
+    class Expected:
+        @R.function
+        def main(x: R.Tensor((2, 3), "float32")) -> R.Tensor((2, 3), "float32"):
+            with R.dataflow():
+                condition = R.greater_equal(x, R.const(0.0, "float32"))
+                y = R.where(condition, R.const(1.0, "float32"), R.const(-1.0, "float32"))
+                R.output(y)
+            return y
+
+    expect(fold_constants, Before, Expected)
+
+
+def test_a_tensor_of_one_number_stays_where_it_gives_the_result_its_shape(expect):
+    @I.ir_module
+    class Before:
+        @R.function
+        def main(x: R.Tensor((2, 3), "float32"), row: R.Tensor((3,), "float32")) -> R.Tensor((2, 3), "float32"):
+            with R.dataflow():
+                y = R.add(R.ones_like(x), row)
+                R.output(y)
+            return y
+
+    expect(fold_constants, Before, Before)
