@@ -19,6 +19,7 @@ from relay_passes.layers import Layer, layers_of
 from relay_passes.rewrite import MAIN
 from rpc.measurement import Samples
 from schedules import stack
+from schedules.amx import has_tiles
 from schedules.target import Target
 from tvm_bnn import backend
 from tvm_bnn.artifact import KernelUse
@@ -48,7 +49,8 @@ def waterfall(module: nn.Module, example: torch.Tensor, target: Target, repeats:
         If the calls that were seen are not those of the compiled module.
     """
     simplified = pipeline.run(open_model(module, (example,)).read().module, pipeline.simplify())
-    passes = pipeline.canonicalize() + pipeline.pack(target.isa) + pipeline.lower_to(target.isa)
+    packing = pipeline.pack(target.isa, tiles=has_tiles(target.tvm, target.isa))
+    passes = pipeline.canonicalize() + packing + pipeline.lower_to(target.isa)
     scheduled = pipeline.run(simplified, passes)
     return watch_kernels(scheduled, layers_of(simplified), [example.numpy()], target, repeats)
 
