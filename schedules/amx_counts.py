@@ -91,7 +91,7 @@ def counts(layer: Layer) -> tirx.PrimFunc:
     Its tensors are the layer's input, uint32; the two that :func:`schedules.amx.tiled_weights` returns; and the counts,
     ``(..., blocks * LANES)`` int32.
     """
-    tiles = (layer.blocks, *layer.kernel, layer.steps, ROWS)
+    tiles = (layer.blocks, *(layer.kernel if layer.window is not None else ()), layer.steps, ROWS)
     with IRBuilder() as builder, T.prim_func(is_private=True, s_tir=True):
         T.func_name("counts_in_tiles")
         T.func_attr({"tirx.noalias": True})
@@ -131,8 +131,9 @@ def _unpack_input(layer: Layer, words: tirx.Buffer, pixels: tirx.Buffer) -> None
                 _bits_to_bytes(pixels, last, [*at, j + left, _bytes(whole)])
 
     every = slice(0, layer.words[-1])
-    with T.grid(*wide((*outer, 1))) as loops, T.sblock(UNPACK_INPUT):
-        *at, _ = _remap(loops)
+    # Two axes at least, or the grid would be no list of them.
+    with T.grid(*wide((*outer, 1, 1))) as loops, T.sblock(UNPACK_INPUT):
+        *at, _, _ = _remap(loops)
         source = [*at[:-1], at[-1] - top] if layer.window is not None else at
         T.reads(words[(*at[:-1], slice(0, layer.words[1]), slice(0, inner), every)] if layer.window is not None else
                 words[(*at, slice(0, inner), every)])
@@ -172,7 +173,6 @@ def _count(layer: Layer, pixels: tirx.Buffer, signs: tirx.Buffer, ones: tirx.Buf
         positions, inputs = [slice(i, i + 1) for i in at], [slice(i, i + 1) for i in at]
         if at:
             positions[-1] = slice(at[-1] * cut.rows, at[-1] * cut.rows + cut.rows)
-        if layer.window is not None:
             inputs[-1] = slice(0, layer.padded[-2])
         here = slice(column * cut.pixels, column * cut.pixels + cut.pixels)
         channels = slice(block * cut.channels, block * cut.channels + cut.channels)
@@ -193,8 +193,8 @@ def _count(layer: Layer, pixels: tirx.Buffer, signs: tirx.Buffer, ones: tirx.Buf
         def first(position: Index, y: Index, x: Index, step: Index) -> Index:
             row, j = _position(cut, position)
             j = (column * cut.pixels + j) * window.strides[1] + x * window.dilation[1]
-            if layer.window is None:
-                return pixels[(*at, j, step * DEPTH)]
+            if not at:
+                return pixels[j, step * DEPTH]
             i = (at[-1] * cut.rows + row) * window.strides[0] + y * window.dilation[0]
             return pixels[(*at[:-1], i, j, step * DEPTH)]
 
@@ -203,8 +203,9 @@ def _count(layer: Layer, pixels: tirx.Buffer, signs: tirx.Buffer, ones: tirx.Buf
             for m, n in pairs:
                 amx.load(amx.sums(m, n), ones[block * cut.channels + n * LANES], 0)
             with T.serial(0, layer.kernel[0]) as y, T.serial(0, layer.kernel[1]) as x, T.serial(0, layer.steps) as step:
+                tap = (y, x) if layer.window is not None else ()
                 for n in range(cut.vectors):
-                    amx.load(amx.weights(n), signs[block * cut.vectors + n, y, x, step, 0], DEPTH)
+                    amx.load(amx.weights(n), signs[(block * cut.vectors + n, *tap, step, 0)], DEPTH)
                 for m in range(tall):
                     amx.load(amx.activations(m), first(start + m, y, x, step), window.strides[1] * layer.steps * DEPTH)
                     for n in range(cut.vectors):

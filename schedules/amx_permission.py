@@ -59,7 +59,8 @@ def ask_for_tiles(function: tirx.PrimFunc, _module: tvm.IRModule, _context: obje
     if not uses_tiles(function):
         return function
     granted = tirx.call_extern("int32", _PERMIT) == tirx.const(1, "int32")
-    asked = tirx.AssertStmt(tvm.ir.StringImm("RuntimeError"), granted, [tvm.ir.StringImm(REFUSED)])
+    # TVM 0.27 passes its first two arguments on in the order of its C++ constructor: the condition comes first.
+    asked = tirx.AssertStmt(granted, tvm.ir.StringImm("RuntimeError"), [tvm.ir.StringImm(REFUSED)])
     body = tirx.SeqStmt([asked, function.body])
     linked = tirx.AttrStmt(tirx.const(0, "int32"), "pragma_import_llvm", tvm.ir.StringImm(_FUNCTION), body)
     return function.with_body(linked)
