@@ -43,6 +43,7 @@ class ArtifactFacts(msgspec.Struct, frozen=True):
     versions: dict[str, str]
     library_bytes: int
     library_sha256: str
+    cpu_features: tuple[str, ...] = ()
 
 
 class Artifact(msgspec.Struct, frozen=True):

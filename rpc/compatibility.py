@@ -28,8 +28,12 @@ def refuse_misfit(artifact: Artifact, board: BoardFacts) -> None:
             f"artifact '{name}' is for {facts.machine} ({facts.target}), the device is {board.machine}"
             f" ({board.model}): compile with a --target of that architecture"
         )
-    if board.features and isa_named(facts.isa) not in host.isas_of(frozenset(board.features.split())):
+    features = frozenset(board.features.split())
+    if features and isa_named(facts.isa) not in host.isas_of(features):
         raise UserError(f"artifact '{name}' needs {facts.isa}, which the device ({board.model}) lacks")
+    lacking = [feature for feature in facts.cpu_features if feature not in features]
+    if features and lacking:
+        raise UserError(f"artifact '{name}' needs {', '.join(lacking)}, which the device ({board.model}) lacks")
     for package, there in (("apache-tvm", board.tvm_version), ("apache-tvm-ffi", board.ffi_version)):
         here = facts.versions.get(package, "")
         if there and _interface(here) != _interface(there):

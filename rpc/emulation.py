@@ -20,6 +20,7 @@ from rpc.tensor_file import Array, decode, encode
 from schedules import host
 from schedules.errors import UserError
 from schedules.link import compile_program, link_triple
+from schedules.target import Target
 
 _SOURCE = Path(__file__).parent / "board" / "run_model.c"
 _RUNNER = "run_model"
@@ -53,6 +54,13 @@ def prepare(machine: str) -> str | None:
     except UserError as error:
         return f"{error}, so the artifact is not executed here"
     return None
+
+
+def prepare_for(target: Target) -> str | None:
+    """Get ready to execute what is compiled for a target; return None, or one line that says why that is impossible."""
+    if target.machine == host.machine() and not target.runs_here:
+        return f"this CPU lacks what target '{target.name}' needs, so the artifact is not executed here"
+    return prepare(target.machine)
 
 
 def run(

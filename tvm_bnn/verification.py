@@ -103,7 +103,7 @@ def verify(
     expected = [reference.run(batch) for batch in batches]
     yardstick = reference.run_double(batches) if exact else None
     for_devices = _for_devices(batches, expected, yardstick, exact)
-    missing = None if target.runs_here else emulation.prepare(target.machine)
+    missing = None if target.runs_here else emulation.prepare_for(target)
     if missing is not None:
         return Checked(None, missing, None, None, _needs_board(target), for_devices=for_devices)
     with _library_file(library) as path:

@@ -93,7 +93,7 @@ def check(deployed: Deployed, manifest: Manifest, library: bytes, target: Target
     UserError
         If an output differs.
     """
-    missing = emulation.prepare(target.machine)
+    missing = emulation.prepare_for(target)
     if missing is not None:
         return f"not checked: {missing}"
     calls = [random_inputs(manifest.inputs, seed) for seed in range(3)]
