@@ -1,8 +1,8 @@
 """Let AMX count the mismatches of the layers that it counts faster than popcount does.
 
 Before: ``packed_conv2d(x, w, border)``, ``count_dense(x, w)``, …, of which AMX is the cheaper way.
-After:  ``tiled_conv2d(x, bits, ones, border)``, ``tiled_count_dense(x, bits, ones)``, …: the same results, with the same
-bits of weights in the order in which they are unpacked.
+After:  ``tiled_conv2d(x, bits, ones, border)``, ``tiled_count_dense(x, bits, ones)``, …: the same results, with the
+same bits of weights in the order in which they are unpacked.
 
 Grouped convolutions stay with popcount: a group rarely fills a tile's depth.
 """
@@ -18,8 +18,8 @@ from tvm import relax
 from relay_passes import dialect
 from relay_passes.rewrite import Expr, Rewriter, array_of, constant, op_name
 from schedules.amx import LANES, tiled_weights
+from schedules.amx_blocks import Layer
 from schedules.amx_cost import is_cheaper
-from schedules.amx_counts import Layer
 
 #: Which of two ways a layer goes.
 Judge: TypeAlias = Callable[[Layer], bool]

@@ -14,11 +14,12 @@ from tvm import relax, te
 from relay_passes.dialect import dtype_of, shape_of, window_of
 from schedules import bf16, int8
 from schedules.amx import LANES
-from schedules.amx_counts import Layer, counts
+from schedules.amx_blocks import Layer
+from schedules.amx_counts import counts
 from schedules.bconv2d import bconv2d, bdense, bmatmul, convolved_dots, count_conv2d, count_dense, row_dots
 from schedules.bitpack import bitpack
-from schedules.convolution import first_channels
 from schedules.conv2d import conv2d, dense, two_valued_conv2d, two_valued_dense
+from schedules.convolution import first_channels
 from schedules.pool import any_pool
 
 _Legalize = Callable[[relax.BlockBuilder, relax.Call], relax.Expr]
@@ -74,7 +75,7 @@ def _in_tiles(finish: Callable[..., Any] | None) -> _Legalize:
 
     def legalize(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
         words, weights, ones, *border = node.args
-        window = window_of(node) if "kernel" in node.attrs.keys() else None
+        window = window_of(node) if "kernel" in node.attrs else None
         blocks, *_ = shape_of(weights)
         layer = Layer(shape_of(words), blocks, window)
         out = relax.TensorType((*layer.spatial, blocks * LANES), "int32")

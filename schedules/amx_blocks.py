@@ -1,4 +1,4 @@
-"""How a layer is cut for tiles: what is computed between two epilogues, and what one tile holds of it."""
+"""A layer as tiles see it, and how it is cut: what is computed between two epilogues, what one tile holds of it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import dataclasses
 
 from schedules.amx import LANES, ROWS
 from schedules.tile import divisors
+from schedules.window import Window
 
 #: Output positions of a block, at most: with two tiles of channels their counts take 14 kB, and stay next to the core.
 _MOST_PIXELS = 112
 #: Tiles of pixels and of channels that are multiplied together: four sums, two tiles of each operand, eight registers.
 TALL, BROAD = 2, 2
+#: Words of the input that a tile's depth takes.
+WORDS = 2
+#: What a linear layer slides.
+ONCE = Window((1, 1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,3 +74,56 @@ def blocks_of(rows: int, pixels: int, channel_blocks: int) -> Blocks:
 def _block(rows: int, pixels: int, vectors: int) -> Blocks:
     columns = -(-pixels // ROWS)
     return Blocks(rows, pixels, -(-pixels // columns), columns, vectors)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """A layer whose mismatches are counted.
+
+    Parameters
+    ----------
+    words
+        Shape of the input, ``(N, H, W, depth words)`` of a convolution, ``(..., depth words)`` of a linear layer; words
+        have 32 bits.
+    blocks
+        ``LANES`` output channels each.
+    window
+        None for a linear layer.
+    """
+
+    words: tuple[int, ...]
+    blocks: int
+    window: Window | None
+
+    @property
+    def steps(self) -> int:
+        """Multiplications along the depth."""
+        return -(-self.words[-1] // WORDS)
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        """Extents of the window."""
+        return ONCE.kernel if self.window is None else self.window.kernel
+
+    @property
+    def spatial(self) -> tuple[int, ...]:
+        """The result's axes but for the channels."""
+        if self.window is None:
+            return self.words[:-1]
+        vertical, horizontal = self.window.axes(*self.words[1:3])
+        return self.words[0], vertical.out, horizontal.out
+
+    @property
+    def padded(self) -> tuple[int, ...]:
+        """The unpacked input's axes but for the bytes of a pixel."""
+        if self.window is None:
+            return self.words[:-1]
+        count, height, width, _ = self.words
+        top, left, bottom, right = self.window.padding
+        return count, height + top + bottom, width + left + right
+
+    @property
+    def cut(self) -> Blocks:
+        """How it is cut into blocks."""
+        *rows, pixels = self.spatial
+        return blocks_of(rows[-1] if rows else 1, pixels, self.blocks)

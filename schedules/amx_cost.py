@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 
 from schedules.amx import DEPTH, LANES, ROWS
-from schedules.amx_blocks import TALL
-from schedules.amx_counts import Layer
+from schedules.amx_blocks import TALL, Layer
 
 #: Products a nanosecond: popcount at what its kernels reach of the peak of 1,214, and tiles whose operands come from
 #: the first- or the second-level cache.

@@ -82,4 +82,3 @@ def _wide(value: Index | int) -> Index:
 
 def _emit(name: str, *operands: Index) -> None:
     T.evaluate(T.call_llvm_intrin("void", PREFIX + name, *operands))
-

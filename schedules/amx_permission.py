@@ -1,7 +1,7 @@
 """Ask the system for tiles: Linux lets a process use AMX only once it has asked, and kills it if it has not.
 
-The compiled code asks itself, once in a process, before the first layer that uses tiles; whoever loads it, from Python or
-from C, has nothing to do. Where the system refuses, the call fails with a line that says so.
+The compiled code asks itself, once in a process, before the first layer that uses tiles; whoever loads it, from Python
+or from C, has nothing to do. Where the system refuses, the call fails with a line that says so.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ define linkonce_odr hidden i32 @{_PERMIT}() nounwind {{
   br i1 %granted, label %done, label %ask
 ask:
   %error = call i64 asm sideeffect "syscall",
-    "={{rax}},{{rax}},{{rdi}},{{rsi}},~{{rcx}},~{{r11}},~{{memory}},~{{dirflag}},~{{fpsr}},~{{flags}}"(i64 158, i64 4131, i64 18)
+    "={{rax}},{{rax}},{{rdi}},{{rsi}},~{{rcx}},~{{r11}},~{{memory}},~{{dirflag}},~{{fpsr}},~{{flags}}"
+    (i64 158, i64 4131, i64 18)
   %ok = icmp eq i64 %error, 0
   %state = zext i1 %ok to i32
   store atomic i32 %state, ptr @{_PERMIT}_state monotonic, align 4

@@ -8,7 +8,8 @@ from typing import TypeAlias
 from tvm import s_tir
 
 from schedules.amx import DEPTH, LANES, ROWS
-from schedules.amx_counts import ANCHOR, UNPACK_INPUT, UNPACK_WEIGHTS
+from schedules.amx_counts import ANCHOR
+from schedules.amx_unpack import INPUT, WEIGHTS
 from schedules.bitpack import PACK, PACK_WORDS
 from schedules.parallel import parallelize
 from schedules.tile import Schedule, inlinable
@@ -30,7 +31,7 @@ def schedule_in_tiles(schedule: Schedule) -> None:
     anchor = schedule.get_sblock(ANCHOR)
     *outer, column, channels = schedule.get_loops(anchor)
     schedule.reorder(channels, *outer, column)
-    schedule.compute_at(schedule.get_sblock(UNPACK_WEIGHTS), channels, preserve_unit_loops=True)
+    schedule.compute_at(schedule.get_sblock(WEIGHTS), channels, preserve_unit_loops=True)
     at_once = int(schedule.get(anchor).writes[0].region[-1].extent)
     for block in schedule.get_consumers(anchor):
         packs = [block]
@@ -40,9 +41,9 @@ def schedule_in_tiles(schedule: Schedule) -> None:
         for pack in packs:
             _attach_pack(schedule, pack, column, at_once)
     parallelize(schedule, [channels], _steps(schedule, anchor))
-    unpacked = schedule.get_sblock(UNPACK_INPUT)
-    vectors = math.prod(schedule.get(unpacked).writes[0].source.shape) // DEPTH
-    parallelize(schedule, schedule.get_loops(unpacked), int(vectors))
+    unpacked = schedule.get_sblock(INPUT)
+    vectors = math.prod(int(extent) for extent in schedule.get(unpacked).writes[0].source.shape) // DEPTH
+    parallelize(schedule, schedule.get_loops(unpacked), vectors)
 
 
 def _attach(schedule: Schedule, value: Block, loop: Loop) -> None:

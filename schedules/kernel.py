@@ -150,9 +150,9 @@ def schedule_function(function: tvm.tirx.PrimFunc, isa: Isa) -> tuple[tvm.tirx.P
         names = {schedule.get(block).name_hint for block in blocks}
         if amx_counts.ANCHOR in names:
             counted = schedule.get(schedule.get_sblock(amx_counts.ANCHOR)).writes[0].source
-            layer = BINARY_CONV2D if len(counted.shape) == _SPATIAL_OF_CONVOLUTION else BINARY_DENSE
+            kernel = BINARY_CONV2D if len(counted.shape) == _SPATIAL_OF_CONVOLUTION else BINARY_DENSE
             schedule_in_tiles(schedule)
-            return schedule.mod["main"], Choice(f"{layer.name}_amx", amx.NAME, None)
+            return schedule.mod["main"], Choice(f"{kernel.name}_amx", amx.NAME, None)
         product = bconv2d.PRODUCT in names
         schedule_loops(schedule, isa.float_lanes)
         return schedule.mod["main"], Choice("bmatmul" if product else "loops", isa.name, None)

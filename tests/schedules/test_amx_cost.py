@@ -2,8 +2,8 @@
 
 import pytest
 
+from schedules.amx_blocks import Layer
 from schedules.amx_cost import is_cheaper, popcount_ns, tiles_ns
-from schedules.amx_counts import Layer
 from schedules.window import Window
 
 PADDED = Window((3, 3), padding=(1, 1, 1, 1))

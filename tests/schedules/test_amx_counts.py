@@ -9,7 +9,8 @@ import tvm
 from relay_passes.pack_layers import block_channels
 from schedules import bits, host, stack
 from schedules.amx import LANES, tiled_weights
-from schedules.amx_counts import Layer, counts
+from schedules.amx_blocks import Layer
+from schedules.amx_counts import counts
 from schedules.amx_permission import REFUSED
 from schedules.isa import AVX512_VPOPCNTDQ
 from schedules.kernel import schedule_function

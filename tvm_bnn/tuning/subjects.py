@@ -10,8 +10,8 @@ import torch
 from relay_passes import pipeline
 from relay_passes.layers import layers_of
 from relay_passes.settle_sign_zero import SignZero
-from schedules.errors import UserError
 from schedules.amx import has_tiles
+from schedules.errors import UserError
 from schedules.target import Target
 from tvm_bnn.benchmark.compiled_layer import lowered_layer
 from tvm_bnn.benchmark.networks.catalog import NETWORKS
