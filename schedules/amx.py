@@ -12,6 +12,7 @@ are the same. Depths and channels that fill no tile count nothing: their bits ar
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,14 @@ ROWS, DEPTH = 16, 64
 LANES, GROUP = 16, 4
 #: LLVM's names of what a processor must have. Unpacking takes the masks of AVX-512.
 FEATURES = ("amx-tile", "amx-int8", "avx512bw")
+#: The system's name of the first.
+TILES = "amx_tile"
+#: The system call by which a process asks Linux for tiles: arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA.
+PERMISSION = (158, 0x1023, 18)
+REFUSED = (
+    "it was compiled for AMX, which this system does not let the process use (arch_prctl refuses XTILEDATA): compile it"
+    " with --target x86-avx512"
+)
 
 
 def has_tiles(options: dict[str, object], isa: Isa) -> bool:
@@ -36,6 +45,11 @@ def has_tiles(options: dict[str, object], isa: Isa) -> bool:
     import tvm.target.codegen
 
     return bool(tvm.target.codegen.target_has_features(list(FEATURES), tvm.target.Target(options)))
+
+
+def permitted() -> bool:
+    """Ask the system for tiles, for this process; tell whether it gives any. Compiled code asks again by itself."""
+    return bool(ctypes.CDLL(None).syscall(*map(ctypes.c_long, PERMISSION)) == 0)
 
 
 def tiled_weights(

@@ -11,16 +11,15 @@ import tvm_ffi
 from tvm import tirx
 from tvm.target import codegen
 
+from schedules.amx import PERMISSION, REFUSED
 from schedules.amx_instructions import CONFIGURE, PREFIX
 
 _PERMIT = "bnn_permit_tiles"
 _CALL = "tirx.call_llvm_intrin"
-REFUSED = (
-    "the model was compiled for AMX, which this system does not let the process use (arch_prctl, ARCH_REQ_XCOMP_PERM of"
-    " XTILEDATA, failed): compile it for x86-avx512"
-)
-#: A system call, written out: libraries need no name from anybody. 158 is arch_prctl, 0x1023 ARCH_REQ_XCOMP_PERM, 18
-#: XTILEDATA. Threads that ask at the same time all get what they ask for.
+_REFUSED = f"a layer cannot run: {REFUSED}"
+_NUMBER, _ASKED, _WHAT = PERMISSION
+#: A system call, written out: libraries need no name from anybody. Threads that ask at the same time all get what they
+#: ask for.
 _FUNCTION = f"""
 @{_PERMIT}_state = linkonce_odr hidden global i32 0
 define linkonce_odr hidden i32 @{_PERMIT}() nounwind {{
@@ -30,7 +29,7 @@ define linkonce_odr hidden i32 @{_PERMIT}() nounwind {{
 ask:
   %error = call i64 asm sideeffect "syscall",
     "={{rax}},{{rax}},{{rdi}},{{rsi}},~{{rcx}},~{{r11}},~{{memory}},~{{dirflag}},~{{fpsr}},~{{flags}}"
-    (i64 158, i64 4131, i64 18)
+    (i64 {_NUMBER}, i64 {_ASKED}, i64 {_WHAT})
   %ok = icmp eq i64 %error, 0
   %state = zext i1 %ok to i32
   store atomic i32 %state, ptr @{_PERMIT}_state monotonic, align 4
@@ -61,7 +60,7 @@ def ask_for_tiles(function: tirx.PrimFunc, _module: tvm.IRModule, _context: obje
         return function
     granted = tirx.call_extern("int32", _PERMIT) == tirx.const(1, "int32")
     # TVM 0.27 passes its first two arguments on in the order of its C++ constructor: the condition comes first.
-    asked = tirx.AssertStmt(granted, tvm.ir.StringImm("RuntimeError"), [tvm.ir.StringImm(REFUSED)])
+    asked = tirx.AssertStmt(granted, tvm.ir.StringImm("RuntimeError"), [tvm.ir.StringImm(_REFUSED)])
     body = tirx.SeqStmt([asked, function.body])
     linked = tirx.AttrStmt(tirx.const(0, "int32"), "pragma_import_llvm", tvm.ir.StringImm(_FUNCTION), body)
     return function.with_body(linked)

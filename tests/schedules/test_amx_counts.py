@@ -8,10 +8,9 @@ import tvm
 
 from relay_passes.pack_layers import block_channels
 from schedules import bits, host, stack
-from schedules.amx import LANES, tiled_weights
+from schedules.amx import LANES, REFUSED, tiled_weights
 from schedules.amx_blocks import Layer
 from schedules.amx_counts import counts
-from schedules.amx_permission import REFUSED
 from schedules.isa import AVX512_VPOPCNTDQ
 from schedules.kernel import schedule_function
 from schedules.target import find_target
@@ -127,6 +126,7 @@ def compiled_for_amx(x, weight):
     return layer, function, arrays, target
 
 
+@pytest.fixture(scope="module")
 def assembly():
     rng = np.random.default_rng(2)
     _, function, _, target = compiled_for_amx(signs(rng, 1, 28, 28, 128), signs(rng, 128, 3, 3, 128))
@@ -134,28 +134,29 @@ def assembly():
     return str(library.mod.inspect_source("asm"))
 
 
-def test_the_instructions_are_those_of_amx_and_no_tile_is_spilled():
-    text = assembly()
-    multiplications, loads = len(re.findall(r"\ttdpbusd\t", text)), len(re.findall(r"\ttileloadd\t", text))
+def test_the_instructions_are_those_of_amx_and_no_tile_is_spilled(assembly):
+    multiplications, loads, stores = (
+        len(re.findall(rf"\t{name}\t", assembly)) for name in ("tdpbusd", "tileloadd", "tilestored")
+    )
     # Two tiles of each operand for four products, and the sums' start.
     assert multiplications >= 4
     assert loads == multiplications + 4
-    assert len(re.findall(r"\ttilestored\t", text)) == 4
-    assert set(re.findall(r"%tmm\d", text)) == {f"%tmm{register}" for register in range(8)}
-    assert "tilerelease" in text
-    assert "ldtilecfg" in text
+    assert stores == 4
+    assert set(re.findall(r"%tmm\d", assembly)) == {f"%tmm{register}" for register in range(8)}
+    assert "tilerelease" in assembly
+    assert "ldtilecfg" in assembly
 
 
-def test_a_mask_makes_64_bytes_of_64_bits():
-    text = assembly()
-    assert "kmovq" in text
-    assert "vpblendmb" in text or "vmovdqu8" in text
+def test_a_mask_makes_64_bytes_of_64_bits(assembly):
+    assert "kmovq" in assembly
+    # Bytes of weights, and of activations.
+    assert re.search(r"vpblendmb\t%zmm\d+, %zmm\d+, %zmm\d+ {%k\d}", assembly)
+    assert re.search(r"vmovdqu8\t%zmm\d+, %zmm\d+ {%k\d} {z}", assembly)
 
 
-def test_permission_is_asked_for_in_the_code_itself():
-    text = assembly()
-    assert re.search(r"movl\t\$158, %eax", text)
-    assert "\tsyscall" in text
+def test_permission_is_asked_for_in_the_code_itself(assembly):
+    assert re.search(r"movl\t\$158, %eax", assembly)
+    assert "\tsyscall" in assembly
 
 
 def test_other_kernels_do_not_ask_for_tiles(convolution):

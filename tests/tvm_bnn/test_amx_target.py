@@ -12,8 +12,10 @@ from relay_passes import pipeline
 from schedules import host, stack
 from schedules.errors import UserError
 from schedules.target import find_target
+from tvm_bnn.artifact import read_artifact
 from tvm_bnn.compiler import compile_model
 from tvm_bnn.front_ends.opening import open_model
+from tvm_bnn.runtime import Model
 
 WITH_TILES = {"amx_tile", "amx_int8"} <= host.flags()
 EXAMPLE = torch.randn(1, 64, 28, 28, generator=torch.Generator().manual_seed(0))
@@ -85,6 +87,15 @@ def test_a_processor_without_amx_refuses_the_artifact(compiled):
     with pytest.raises(UserError) as caught:
         tvm_bnn.load(compiled.path)
     assert "amx_int8, amx_tile" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(WITH_TILES, reason="this processor has AMX")
+def test_a_system_that_gives_no_tiles_is_told_of_before_anything_runs(compiled):
+    manifest, _ = read_artifact(compiled.path)
+    with pytest.raises(UserError) as caught:
+        Model(manifest, compiled.path)
+    assert "model 'Network': it was compiled for AMX" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
