@@ -6,7 +6,9 @@ canonical, on sign tensors
     ``bnn.sign``, ``bnn.conv2d``, ``bnn.dense``, ``bnn.matmul``
 packed, on words (see :mod:`schedules.bits`)
     ``bnn.pack``, ``bnn.packed_conv2d``, ``bnn.packed_dense``, ``bnn.packed_matmul``; ``bnn.count_conv2d`` and
-    ``bnn.count_dense`` stop at the popcount; ``bnn.any_pool`` is the maximum of bits
+    ``bnn.count_dense`` stop at the popcount; ``bnn.any_pool`` is the maximum of bits. The four layers with weights
+    exist a second time for tiles of bytes (see :mod:`schedules.amx`), as ``bnn.tiled_conv2d``, ``bnn.tiled_dense``,
+    ``bnn.tiled_count_conv2d`` and ``bnn.tiled_count_dense``
 
 and float layers whose weights are laid out for the kernels: ``bnn.blocked_conv2d`` / ``bnn.blocked_dense``, and
 ``bnn.two_valued_conv2d`` / ``bnn.two_valued_dense``, whose weights of two values are stored as bits. On bytes (see
@@ -139,6 +141,17 @@ def count_conv2d(words: Expr, weights: Expr, window: Window, channels: int, grou
 def count_dense(words: Expr, weights: Expr, channels: int) -> relax.Call:
     """Count the mismatches of ``bnn.packed_dense``; see :func:`schedules.bconv2d.count_dense`."""
     return call("count_dense", [words, weights], channels=channels)
+
+
+def tiled(node: relax.Call, weights: Expr, ones: Expr) -> relax.Call:
+    """Return a packed layer with weights laid out for tiles, and how many of them are set for each output channel.
+
+    ``weights`` and ``ones`` are what :func:`schedules.amx.tiled_weights` returns.
+    """
+    words, _, *border = node.args
+    name = str(node.op.name).removeprefix("relax.bnn.").removeprefix("packed_")
+    op = tvm.ir.Op.get(f"relax.bnn.tiled_{name}")
+    return relax.Call(op, [words, weights, ones, *border], node.attrs, span=node.span)
 
 
 def packed_dense(words: Expr, weights: Expr, channels: int, depth: int) -> relax.Call:
@@ -284,6 +297,10 @@ _OPERATORS: dict[str, tuple[Callable[..., relax.Call], _Infer]] = {
     "packed_dense": (packed_dense, _infer_rows("int32")),
     "count_conv2d": (count_conv2d, _infer_counts),
     "count_dense": (count_dense, _infer_counts),
+    "tiled_conv2d": (tiled, _infer_channels("int32")),
+    "tiled_dense": (tiled, _infer_rows("int32")),
+    "tiled_count_conv2d": (tiled, _infer_channels("int32")),
+    "tiled_count_dense": (tiled, _infer_rows("int32")),
     "blocked_conv2d": (blocked_conv2d, _infer_channels("float32")),
     "blocked_dense": (blocked_dense, _infer_rows("float32")),
     "two_valued_conv2d": (two_valued_conv2d, _infer_channels("float32")),

@@ -9,13 +9,17 @@ from collections.abc import Callable
 from typing import Any
 
 import tvm
-from tvm import relax
+from tvm import relax, te
 
 from relay_passes.dialect import dtype_of, shape_of, window_of
 from schedules import bf16, int8
-from schedules.bconv2d import bconv2d, bdense, bmatmul, count_conv2d, count_dense
+from schedules.amx import LANES
+from schedules.amx_blocks import Layer
+from schedules.amx_counts import counts
+from schedules.bconv2d import bconv2d, bdense, bmatmul, convolved_dots, count_conv2d, count_dense, row_dots
 from schedules.bitpack import bitpack
 from schedules.conv2d import conv2d, dense, two_valued_conv2d, two_valued_dense
+from schedules.convolution import first_channels
 from schedules.pool import any_pool
 
 _Legalize = Callable[[relax.BlockBuilder, relax.Call], relax.Expr]
@@ -64,6 +68,40 @@ def _round_bf16(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
 
 def _conv2d_on_rows(node: relax.Call) -> list[Any]:
     return [window_of(node), tuple(int(extent) for extent in node.attrs["size"]), *_sizes(node, "channels")]
+
+
+def _in_tiles(finish: Callable[..., Any] | None) -> _Legalize:
+    """Return the rule for a layer whose mismatches are counted in tiles; ``finish`` makes dot products of them."""
+
+    def legalize(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
+        words, weights, ones, *border = node.args
+        window = window_of(node) if "kernel" in node.attrs else None
+        blocks, *_ = shape_of(weights)
+        layer = Layer(shape_of(words), blocks, window)
+        out = relax.TensorType((*layer.spatial, blocks * LANES), "int32")
+        function = builder.add_func(counts(layer), "counts_in_tiles")
+        found = builder.emit(relax.call_tir(function, [words, weights, ones], out_ty=out))
+        (channels,) = _sizes(node, "channels")
+        if finish is not None:
+            return builder.call_te(lambda *tensors: finish(node, *tensors), found, *border, primfunc_name_hint="dot")
+        if channels == blocks * LANES:
+            return found
+        return builder.call_te(_crop, found, channels, primfunc_name_hint="count")
+
+    return legalize
+
+
+def _crop(count: te.Tensor, channels: int) -> te.Tensor:
+    return first_channels(count, channels, "count", lambda *index: index[-1])
+
+
+def _tiled_conv2d(node: relax.Call, count: te.Tensor, border: te.Tensor) -> te.Tensor:
+    _, height, width, _ = shape_of(node.args[0])
+    return convolved_dots(count, border, window_of(node), (height, width), *_sizes(node, "channels"))
+
+
+def _tiled_dense(node: relax.Call, count: te.Tensor) -> te.Tensor:
+    return row_dots(count, *_sizes(node, "channels", "depth"))
 
 
 def _sign(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
@@ -118,6 +156,10 @@ _RULES: dict[str, _Legalize] = {
     "packed_dense": _kernel(bdense, lambda node: _sizes(node, "channels", "depth")),
     "count_conv2d": _kernel(count_conv2d, lambda node: [window_of(node), *_sizes(node, "channels", "groups")]),
     "count_dense": _kernel(count_dense, lambda node: _sizes(node, "channels")),
+    "tiled_conv2d": _in_tiles(_tiled_conv2d),
+    "tiled_dense": _in_tiles(_tiled_dense),
+    "tiled_count_conv2d": _in_tiles(None),
+    "tiled_count_dense": _in_tiles(None),
     "any_pool": _kernel(any_pool, lambda node: [window_of(node)]),
     "packed_matmul": _kernel(bmatmul, lambda node: _sizes(node, "depth")),
     "blocked_conv2d": _kernel(conv2d, lambda node: [window_of(node), *_sizes(node, "channels")]),

@@ -15,6 +15,7 @@ from relay_passes.binarize import binarize
 from relay_passes.block_float_layers import block_float_layers
 from relay_passes.collapse_straight_through import collapse_straight_through
 from relay_passes.compare_counts import compare_counts
+from relay_passes.count_in_tiles import count_in_tiles
 from relay_passes.decompose_batch_norm import decompose_batch_norm
 from relay_passes.distribute_sums import distribute_sums
 from relay_passes.fold_constants import fold_constants
@@ -90,18 +91,21 @@ def canonicalize() -> list[Pass]:
     return [_pass(binarize)]
 
 
-def pack(isa: Isa, dot: Dot | None = None) -> list[Pass]:
+def pack(isa: Isa, dot: Dot | None = None, tiles: bool = False) -> list[Pass]:
     """Canonical to packed IR: words, integer thresholds, weights laid out for the kernels.
 
-    With ``dot``, layers that stay float run on bytes or on bfloat16, by that instruction.
+    With ``dot``, layers that stay float run on bytes or on bfloat16, by that instruction. With ``tiles``, AMX counts
+    for the layers that it is the cheaper way of (see :mod:`schedules.amx`).
     """
     narrow = [] if dot is None else [_pass(narrow_float_layers, dot)]
+    tiled = [_pass(count_in_tiles)] if tiles else []
     return [
         _pass(pack_layers, isa),
         _pass(pull_thresholds),
         _pass(pool_bits),
         _pass(form_thresholds),
         _pass(compare_counts),
+        *tiled,
         *narrow,
         _pass(block_float_layers, isa),
     ]

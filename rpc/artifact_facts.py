@@ -47,6 +47,7 @@ class ArtifactFacts(msgspec.Struct, frozen=True):
     library_bytes: int
     library_sha256: str
     bnn_format: int = 0
+    cpu_features: tuple[str, ...] = ()
 
 
 class Artifact(msgspec.Struct, frozen=True):

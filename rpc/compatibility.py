@@ -10,6 +10,7 @@ from schedules.isa import isa_named
 
 #: A library calls its runtime through an interface that may change with the second number of a version.
 _TELLING_PARTS = 2
+_TELLS_ALL = "x86_64"
 
 
 def refuse_misfit(artifact: Artifact, board: BoardFacts) -> None:
@@ -28,13 +29,18 @@ def refuse_misfit(artifact: Artifact, board: BoardFacts) -> None:
             f"artifact '{name}' is for {facts.machine} ({facts.target}), the device is {board.machine}"
             f" ({board.model}): compile with a --target of that architecture"
         )
-    if board.features and isa_named(facts.isa) not in host.isas_of(frozenset(board.features.split())):
+    features = frozenset(board.features.split())
+    if features and isa_named(facts.isa) not in host.isas_of(features):
         raise UserError(f"artifact '{name}' needs {facts.isa}, which the device ({board.model}) lacks")
     if board != BoardFacts() and facts.bnn_format != board.bnn_format:
         raise UserError(
             f"artifact '{name}' is for {_runtime(facts.bnn_format)}, the device has {_runtime(board.bnn_format)}:"
             " compile it again, and make the board's image again with 'python -m rpc board-image'"
         )
+    lacking = [feature for feature in facts.cpu_features if feature not in features]
+    # Boards of other architectures name a few of their features only.
+    if features and lacking and facts.machine == _TELLS_ALL:
+        raise UserError(f"artifact '{name}' needs {', '.join(lacking)}, which the device ({board.model}) lacks")
     for package, there in (("apache-tvm", board.tvm_version), ("apache-tvm-ffi", board.ffi_version)):
         here = facts.versions.get(package, "")
         if there and _interface(here) != _interface(there):

@@ -69,8 +69,15 @@ def bconv2d(
     -------
     ``(N, OH, OW, channels)`` int32.
     """
-    count = _convolved_counts(words, weights, window, groups)
-    vertical, horizontal = window.axes(int(words.shape[1]), int(words.shape[2]))
+    size = (int(words.shape[1]), int(words.shape[2]))
+    return convolved_dots(_convolved_counts(words, weights, window, groups), border, window, size, channels)
+
+
+def convolved_dots(
+    count: te.Tensor, border: te.Tensor, window: Window, size: tuple[int, int], channels: int
+) -> te.Tensor:
+    """Turn the mismatches of a convolution of an input of that height and width into dot products, int32."""
+    vertical, horizontal = window.axes(*size)
 
     def dot(_n: Index, i: Index, j: Index, o: Index, mismatched: Index) -> Index:
         total = border[border_class(vertical, i), border_class(horizontal, j), o]
@@ -95,7 +102,11 @@ def bdense(words: te.Tensor, weights: te.Tensor, channels: int, depth: int) -> t
     -------
     ``(..., channels)`` int32.
     """
-    count = _row_counts(words, weights)
+    return row_dots(_row_counts(words, weights), channels, depth)
+
+
+def row_dots(count: te.Tensor, channels: int, depth: int) -> te.Tensor:
+    """Turn the mismatches of a linear layer into dot products, int32."""
     return first_channels(count, channels, "dot", lambda *index: depth - index[-1].astype("int32") * 2)
 
 

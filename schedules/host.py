@@ -18,7 +18,10 @@ _FLAGS: dict[Isa, frozenset[str]] = {
     PORTABLE: frozenset(),
 }
 #: What some CPUs with an instruction set have beside it: how the system calls it, and LLVM.
-EXTRAS = {AVX512_VPOPCNTDQ: {"avx512_bf16": "+avx512bf16"}, AVX2: {"avx_vnni": "+avxvnni"}}
+EXTRAS = {
+    AVX512_VPOPCNTDQ: {"avx512_bf16": "+avx512bf16", "amx_tile": "+amx-tile", "amx_int8": "+amx-int8"},
+    AVX2: {"avx_vnni": "+avxvnni"},
+}
 #: "CPU part" of /proc/cpuinfo, for implementer 0x41 (Arm).
 _ARM_PARTS = {
     0xD03: "cortex-a53",

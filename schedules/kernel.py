@@ -10,7 +10,8 @@ from typing import Any
 import tvm
 from tvm import s_tir
 
-from schedules import bconv2d, bf16, conv2d, int8, reference
+from schedules import amx, amx_counts, bconv2d, bf16, conv2d, int8, reference
+from schedules.amx_schedule import schedule_in_tiles
 from schedules.bitpack import PACK_WORDS
 from schedules.dot import Dot, dot_between
 from schedules.isa import ISAS, Isa
@@ -149,7 +150,13 @@ def schedule_function(function: tvm.tirx.PrimFunc, isa: Isa) -> tuple[tvm.tirx.P
     layer = anchored(schedule, isa)
     if layer is None:
         blocks = schedule.get_child_blocks(schedule.get_sblock("root"))
-        product = any(schedule.get(block).name_hint == bconv2d.PRODUCT for block in blocks)
+        names = {schedule.get(block).name_hint for block in blocks}
+        if amx_counts.ANCHOR in names:
+            counted = schedule.get(schedule.get_sblock(amx_counts.ANCHOR)).writes[0].source
+            kernel = BINARY_CONV2D if len(counted.shape) == _SPATIAL_OF_CONVOLUTION else BINARY_DENSE
+            schedule_in_tiles(schedule)
+            return schedule.mod["main"], Choice(f"{kernel.name}_amx", amx.NAME, None)
+        product = bconv2d.PRODUCT in names
         schedule_loops(schedule, isa.float_lanes)
         return schedule.mod["main"], Choice("bmatmul" if product else "loops", isa.name, None)
     schedule_anchored(schedule, layer.kernel.anchor, layer.tile, layer.dot)

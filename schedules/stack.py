@@ -14,6 +14,7 @@ import tvm_ffi
 from tvm import tirx
 from tvm.tirx import compilation_pipeline
 
+from schedules.amx_permission import ask_for_tiles
 from schedules.elementary import expand_elementary
 from schedules.imported import import_functions
 from schedules.pairwise_add import pairwise_add
@@ -46,7 +47,7 @@ def _pipeline() -> tuple[object, object, object]:
 
     def finalize_host() -> tvm.transform.Pass:
         passes = [
-            *(stack_locals, pairwise_add, expand_elementary, import_functions),
+            *(stack_locals, pairwise_add, expand_elementary, import_functions, ask_for_tiles),
             *(tirx.transform.LowerTVMBuiltin(), tirx.transform.LowerIntrin()),
         ]
         return tvm.ir.transform.Sequential(passes)

@@ -58,7 +58,13 @@ class Target:
     @property
     def runs_here(self) -> bool:
         """Whether this machine can execute what is compiled for the target."""
-        return self.machine == host.machine() and self.isa in host.isas()
+        return self.machine == host.machine() and self.isa in host.isas() and self.extras <= host.flags()
+
+    @property
+    def extras(self) -> frozenset[str]:
+        """What its CPUs have beside their instruction set, as the system calls it."""
+        known, attributes = host.EXTRAS.get(self.isa, {}), self.tvm.get("mattr", ())
+        return frozenset(flag for flag, llvm in known.items() if llvm in attributes)
 
     @property
     def emulated_cpu(self) -> str | None:
@@ -95,20 +101,28 @@ def _armv7(name: str, description: str, cpu: str) -> Target:
 
 _BASELINE = _x86("x86-64", "any 64-bit x86: scalar popcount", PORTABLE, "x86-64-v2")
 _AVX2 = _x86("x86-avx2", "x86 with AVX2 (2013 on): nibble-shuffle popcount", AVX2, "x86-64-v3")
+_OF_AVX512 = ("+avx512vpopcntdq", "+avx512bitalg", "+avx512vnni", "+avx512vbmi")
 _AVX512 = _x86(
     "x86-avx512",
     "x86 with AVX-512 VPOPCNTDQ (Intel Ice Lake, AMD Zen 4 on)",
     AVX512_VPOPCNTDQ,
     "x86-64-v4",
-    "+avx512vpopcntdq",
-    "+avx512bitalg",
-    "+avx512vnni",
-    "+avx512vbmi",
+    *_OF_AVX512,
+)
+# The same processor to LLVM, and to tuning logs, with what kernels of their own use beside it.
+_AMX = _x86(
+    "x86-amx",
+    "x86 with AVX-512 VPOPCNTDQ and AMX (Intel Sapphire Rapids on)",
+    AVX512_VPOPCNTDQ,
+    "x86-64-v4",
+    *_OF_AVX512,
+    *host.EXTRAS[AVX512_VPOPCNTDQ].values(),
 )
 _GENERIC_ARM = _arm("aarch64", "any 64-bit ARM", "generic")
 
 TARGETS: tuple[Target, ...] = (
     _AVX512,
+    _AMX,
     _AVX2,
     _BASELINE,
     _arm("arm", "64-bit ARM; the same as rpi4", "cortex-a72"),
@@ -179,10 +193,16 @@ def _from_json(text: str) -> Target:
         raise UserError(f"target: not valid JSON ({error}); expected e.g. {json.dumps(_GENERIC_ARM.tvm)}") from None
     if options.get("kind") != "llvm":
         raise UserError(f"target: kind is {options.get('kind')!r}; only 'llvm' (CPUs) can be compiled for")
+    from schedules.amx import has_tiles
     from schedules.llvm import isa_of
 
     triple = str(options.setdefault("mtriple", f"{host.machine()}-linux-gnu"))
     machine = {"arm64": "aarch64", "amd64": "x86_64", "armv7": "armv7l", "arm": "armv7l"}.get(
         triple.split("-", maxsplit=1)[0], triple.split("-", maxsplit=1)[0]
     )
-    return Target("custom", json.dumps(options), options, isa_of(options), machine)
+    description, isa = json.dumps(options), isa_of(options)
+    if has_tiles(options, isa):
+        # Named, though the processor may imply it: this machine has to be asked for it before anything runs.
+        named = [llvm for flag, llvm in host.EXTRAS[isa].items() if flag.startswith("amx")]
+        options["mattr"] = list(dict.fromkeys([*options.get("mattr", ()), *named]))
+    return Target("custom", description, options, isa, machine)

@@ -261,7 +261,8 @@ def inlinable(schedule: Schedule, anchor: str) -> list[s_tir.schedule.SBlockRV]:
         name = schedule.get(block).name_hint
         consumers = _names(schedule, schedule.get_consumers(block))
         if (
-            name in (anchor, "pad", UNPACK)
+            name in (anchor, "pad")
+            or name.startswith(UNPACK)
             or name in outputs
             or any(consumer.startswith(PACK) for consumer in consumers)
         ):

@@ -20,6 +20,7 @@ from relay_passes import pipeline
 from relay_passes.layers import Layer, layers_of
 from relay_passes.settle_sign_zero import SignZero
 from rpc import reference_samples
+from schedules.amx import has_tiles
 from schedules.dot import Dot, bf16_dot_of, dot_of
 from schedules.errors import UserError
 from schedules.link import Toolchain
@@ -145,7 +146,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     said: dict[str, None] = {}
     logs = tuned_for(goal, given_log, said.setdefault)
     lowering = pipeline.lower_to(goal.isa, logs, said.setdefault)
-    passes = pipeline.canonicalize() + pipeline.pack(goal.isa, dot) + lowering
+    passes = pipeline.canonicalize() + pipeline.pack(goal.isa, dot, has_tiles(goal.tvm, goal.isa)) + lowering
     scheduled = clock.run("binarizing and scheduling", lambda: pipeline.run(simplified, passes, observe))
     kernels = backend.kernel_uses(scheduled, layers)
     rows = layer_rows(layers, kernels, backend.constant_bytes(scheduled, layers))

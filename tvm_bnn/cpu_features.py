@@ -30,6 +30,8 @@ _LINUX_NAMES = {
         "avx512vbmi": "avx512vbmi",
         "avx512vbmi2": "avx512_vbmi2",
         "avx512fp16": "avx512_fp16",
+        "amx-tile": "amx_tile",
+        "amx-int8": "amx_int8",
     },
     "aarch64": {
         "neon": "asimd",

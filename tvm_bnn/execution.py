@@ -10,6 +10,7 @@ from typing import Any
 import numpy.typing as npt
 
 from rpc import emulation
+from schedules import host
 from schedules.target import Target
 from tvm_bnn.artifact import Manifest
 from tvm_bnn.deployment.execution import run_deployed
@@ -22,6 +23,8 @@ def not_executable(target: Target) -> str | None:
 
     It may take a while: the first call for a machine downloads TVM's runtime for it.
     """
+    if target.machine == host.machine() and not target.runs_here:
+        return f"this CPU lacks what target '{target.name}' needs, so the artifact is not executed here"
     if target.runtime == "tvm":
         return emulation.prepare(target.machine)
     missing = emulation.no_emulator(target.machine)

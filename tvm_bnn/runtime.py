@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schedules import host
+from schedules.amx import REFUSED, TILES, permitted
 from schedules.errors import UserError
 from schedules.isa import isa_named
 from tvm_bnn.artifact import Manifest, TensorSpec, read_artifact
@@ -37,7 +38,14 @@ class Model:
         threads
             That large layers are shared out to; one number for all models of a process. None for what the first
             model settled, else for the environment's TVM_NUM_THREADS, else for 1.
+
+        Raises
+        ------
+        UserError
+            If it needs what the system does not give to this process.
         """
+        if TILES in manifest.cpu_features and not permitted():
+            raise UserError(f"model '{manifest.model}': {REFUSED}")
         _settle_threads(threads)
         import tvm
         from tvm.runtime.vm import VirtualMachine

@@ -155,6 +155,8 @@ def _for_devices(
 
 
 def _needs_board(target: Target) -> str:
+    if target.machine == host.machine():
+        return f"this CPU lacks what target '{target.name}' needs"
     return f"this is no {target.machine} board, and times under emulation say nothing about one"
 
 

@@ -26,6 +26,31 @@ def test_native_runs_here():
     assert target.machine == host.machine()
 
 
+def flags_of(monkeypatch, *names):
+    monkeypatch.setattr(host, "flags", lambda: frozenset(names))
+    monkeypatch.setattr(host, "machine", lambda: "x86_64")
+
+
+AVX512_FLAGS = ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vpopcntdq", "avx512_vnni")
+
+
+def test_amx_is_read_from_the_cpus_flags(monkeypatch):
+    flags_of(monkeypatch, *AVX512_FLAGS, "amx_tile", "amx_int8", "avx512_bf16")
+    target = native()
+    assert {"+amx-tile", "+amx-int8"} <= set(target.tvm["mattr"])
+    assert target.runs_here
+    assert find_target("x86-amx").runs_here
+
+
+def test_what_is_for_amx_does_not_run_without(monkeypatch):
+    flags_of(monkeypatch, *AVX512_FLAGS, "avx512_bf16", "amx_tile")
+    assert not find_target("x86-amx").runs_here
+    named = '{"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "sapphirerapids"}'
+    assert find_target(named).extras == {"amx_tile", "amx_int8"}
+    assert not find_target(named).runs_here
+    assert find_target("x86-avx512").runs_here
+
+
 def test_another_architecture_does_not_run_here():
     other = "arm" if host.machine() == "x86_64" else "x86-avx2"
     assert not find_target(other).runs_here

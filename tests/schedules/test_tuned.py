@@ -154,10 +154,18 @@ def test_other_instructions_of_the_same_processor_are_another_target():
 
 def test_instructions_that_only_kernels_of_their_own_use_make_no_other_target():
     """This machine's own target has them, and shall find what was tuned for its instruction set."""
-    for name, extra in (("x86-avx2", "+avxvnni"), ("x86-avx512", "+avx512bf16")):
+    for name, extra in (("x86-avx2", "+avxvnni"), ("x86-avx512", "+avx512bf16"), ("x86-avx512", "+amx-int8")):
         plain = find_target(name)
         attributes = [*plain.tvm.get("mattr", ()), extra]
         assert log_name(dataclasses.replace(plain, tvm={**plain.tvm, "mattr": attributes})) == log_name(plain)
+
+
+def test_a_processor_with_amx_finds_what_ships_for_its_other_kernels():
+    amx, plain = find_target("x86-amx"), find_target("x86-avx512")
+    assert log_name(amx) == log_name(plain) == "x86-avx512"
+    assert [log.place for log in tuned_for(amx, None, pytest.fail)] == [
+        log.place for log in tuned_for(plain, None, pytest.fail)
+    ]
 
 
 def test_a_line_that_is_no_verdict_is_skipped_and_named(convolution, tmp_path):

@@ -14,9 +14,11 @@ from tvm.runtime.vm import VirtualMachine
 
 from relay_passes import dialect, pipeline
 from relay_passes.compare_counts import compare_counts
+from relay_passes.count_in_tiles import count_in_tiles
 from relay_passes.pack_layers import block_channels, packed_weights
 from relay_passes.rewrite import MAIN, constant
 from schedules import bits, reference
+from schedules.amx import has_tiles
 from schedules.border import border_table
 from schedules.isa import Isa
 from schedules.line_file import Warn
@@ -49,7 +51,7 @@ def compile_layer(
     RuntimeError
         If the result is not what NumPy computes.
     """
-    scheduled = scheduled_layer(workload, operands, target.isa, logs)
+    scheduled = scheduled_layer(workload, operands, target, logs)
     library = backend.build_library(scheduled, target, toolchain)
     with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
         path = Path(folder) / "layer.so"
@@ -61,16 +63,18 @@ def compile_layer(
 
 
 def scheduled_layer(
-    workload: Workload, operands: Operands, isa: Isa, logs: Sequence[Tuned] = (), warn: Warn = warn_once
+    workload: Workload, operands: Operands, target: Target, logs: Sequence[Tuned] = (), warn: Warn = warn_once
 ) -> tvm.IRModule:
-    """Return the module whose ``main`` is the layer, scheduled by the first log that knows it."""
-    return pipeline.run(lowered_layer(workload, operands, isa), pipeline.scheduled(isa, logs, warn))
+    """Return the module whose ``main`` is the layer, scheduled by the first log that knows it; in tiles where there are."""
+    lowered = lowered_layer(workload, operands, target.isa, has_tiles(target.tvm, target.isa))
+    return pipeline.run(lowered, pipeline.scheduled(target.isa, logs, warn))
 
 
-def lowered_layer(workload: Workload, operands: Operands, isa: Isa) -> tvm.IRModule:
+def lowered_layer(workload: Workload, operands: Operands, isa: Isa, tiles: bool = False) -> tvm.IRModule:
     """Return the module whose ``main`` is the layer, without a schedule."""
     build = _binary_module if workload.binary else _float_module
-    return pipeline.run(compare_counts(build(workload, operands, isa)), pipeline.unscheduled())
+    compared = compare_counts(build(workload, operands, isa))
+    return pipeline.run(count_in_tiles(compared) if tiles else compared, pipeline.unscheduled())
 
 
 def layer_input(workload: Workload, operands: Operands, isa: Isa) -> Array:

@@ -51,7 +51,7 @@ def estimate_layer(workload: Workload, plan: Plan) -> list[Record]:
     """Check one layer under emulation, count what it executes, and ask the cycle models about its innermost loop."""
     target = plan.target
     operands = operands_of(workload)
-    scheduled = scheduled_layer(workload, operands, target.isa, plan.logs)
+    scheduled = scheduled_layer(workload, operands, target, plan.logs)
     with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
         library = Path(folder) / "layer.so"
         library.write_bytes(backend.build_library(scheduled, target, plan.toolchain))

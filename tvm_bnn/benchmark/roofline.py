@@ -13,7 +13,10 @@ if TYPE_CHECKING:  # which imports TVM
 
 BINARY, FLOAT = QUANTITIES = ("binary", "float32")
 #: Kernels that do a layer's products; what else a layer left behind (sums, packing) counts none.
-_PRODUCTS = {"bconv2d": BINARY, "bdense": BINARY, "bmatmul": BINARY, "conv2d": FLOAT, "dense": FLOAT}
+_PRODUCTS = {
+    **dict.fromkeys(("bconv2d", "bconv2d_amx", "bdense", "bdense_amx", "bmatmul"), BINARY),
+    **dict.fromkeys(("conv2d", "dense"), FLOAT),
+}
 
 
 def kernel_rows(steps: Sequence[Step], layers: Sequence[LayerRow]) -> list[dict[str, Any]]:

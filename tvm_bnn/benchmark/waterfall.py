@@ -19,6 +19,7 @@ from relay_passes.layers import Layer, layers_of
 from relay_passes.rewrite import MAIN
 from rpc.measurement import Samples
 from schedules import stack
+from schedules.amx import has_tiles
 from schedules.target import Target
 from tvm_bnn import backend
 from tvm_bnn.artifact import KernelUse
@@ -50,7 +51,8 @@ def waterfall(module: nn.Module, example: torch.Tensor, plan: Plan) -> list[Step
     """
     simplified = pipeline.run(open_model(module, (example,)).read().module, pipeline.simplify())
     isa = plan.target.isa
-    passes = pipeline.canonicalize() + pipeline.pack(isa) + pipeline.lower_to(isa, plan.logs, warn_once)
+    packing = pipeline.pack(isa, tiles=has_tiles(plan.target.tvm, isa))
+    passes = pipeline.canonicalize() + packing + pipeline.lower_to(isa, plan.logs, warn_once)
     scheduled = pipeline.run(simplified, passes)
     return watch_kernels(scheduled, layers_of(simplified), [example.numpy()], plan.target, plan.repeats)
 

@@ -10,6 +10,7 @@ import torch
 from relay_passes import pipeline
 from relay_passes.layers import layers_of
 from relay_passes.settle_sign_zero import SignZero
+from schedules.amx import has_tiles
 from schedules.errors import UserError
 from schedules.target import Target
 from tvm_bnn.benchmark.compiled_layer import lowered_layer
@@ -35,7 +36,8 @@ def tasks_of_model(
     source = open_model(model, example_inputs, batch)
     simplified = pipeline.run(source.read().module, pipeline.simplify(sign_zero))
     refuse_without_binary_layers(source.name, layers_of(simplified))
-    passes = pipeline.canonicalize() + pipeline.pack(target.isa, dot) + pipeline.unscheduled()
+    packing = pipeline.pack(target.isa, dot, has_tiles(target.tvm, target.isa))
+    passes = pipeline.canonicalize() + packing + pipeline.unscheduled()
     return tasks_of(pipeline.run(simplified, passes), target.isa)
 
 

@@ -43,7 +43,7 @@ def test_a_layer_that_computes_something_else_is_refused(monkeypatch):
 
 def test_a_layer_gets_what_ships_for_it_as_in_a_compilation():
     plan = Plan(find_target("x86-avx512"))
-    scheduled = compiled_layer.scheduled_layer(WORKLOADS[0], operands_of(WORKLOADS[0]), plan.target.isa, plan.logs)
+    scheduled = compiled_layer.scheduled_layer(WORKLOADS[0], operands_of(WORKLOADS[0]), plan.target, plan.logs)
     assert compiled_layer.schedule_of(scheduled) == "shipped"
 
 

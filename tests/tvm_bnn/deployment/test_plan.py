@@ -83,6 +83,8 @@ def test_names_survive_in_c():
         ("rpi5", "asimddp", "sve"),
         ("x86-avx2", "avx2", "avx512f"),
         ("x86-avx512", "avx512_vpopcntdq", "avx512_fp16"),
+        ("x86-avx512", "avx512_vnni", "amx_int8"),
+        ("x86-amx", "amx_int8", "avx512_fp16"),
     ],
 )
 def test_a_model_needs_what_its_target_has(target, needed, not_needed):
