@@ -138,7 +138,10 @@ def anchored(schedule: s_tir.Schedule, isa: Isa) -> Anchored | None:
         tile = choose_single_tile(shape[-1], lanes, isa, span)
     else:
         tile = choose_tile(shape[-2], shape[-1], steps, lanes, isa, span)
-    if anchor not in _NARROW and not isa.broadcasts_from_memory:
+    groups = int(activations.shape[-1]) // depth
+    # A tile that reaches into the next group reads its inputs from two places: no vector holds them.
+    one_group = groups == 1 or shape[-1] // groups % (tile.vectors * tile.lanes) == 0
+    if anchor not in _NARROW and not isa.broadcasts_from_memory and one_group:
         tile = dataclasses.replace(tile, depth=depth_of_loads(depth, lanes))
     kernel = _OF_ANCHOR[anchor][0 if len(shape) == _SPATIAL_OF_CONVOLUTION else 1]
     return Anchored(kernel, tile, dot, shape, depth, span, terms, conv2d.UNPACK in blocks)

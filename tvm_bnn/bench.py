@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from schedules.errors import UserError
+from tvm_bnn.command import finish
+from tvm_bnn.packages import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,15 +62,7 @@ class Options:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = tyro.cli(Options, args=arguments, prog="tvm_bnn.bench")
-    try:
-        return _bench(options)
-    except UserError as error:
-        if options.debug:
-            raise
-        from tvm_bnn.console import complain
-
-        complain(str(error))
-        return 1
+    return finish(lambda: _bench(options), options.debug)
 
 
 def _bench(options: Options) -> int:
@@ -91,8 +84,8 @@ def _bench(options: Options) -> int:
         log=existing(options.log),
     )
     suites = SUITES if options.suite == "all" else (options.suite,)
-    if "networks" in suites and importlib.util.find_spec("torch") is None:
-        raise UserError("bench networks: PyTorch is not installed: pip install 'tvm-bnn[bench]'")
+    if "networks" in suites:
+        require("bench networks", "tvm-bnn[bench]", "torch")
     records = [record for suite in suites for record in _run(suite, plan, options)]
     if not records:
         raise UserError(f"--only {options.only}: no case of {options.suite} has that in its name")

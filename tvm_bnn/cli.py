@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
+
+from tvm_bnn.command import dispatch
 
 COMMANDS = {
     "compile": "compile a trained binarized PyTorch or ONNX model and report on it",
@@ -16,19 +17,4 @@ COMMANDS = {
 
 def main() -> int:
     """Hand the arguments to the command named first and return its exit code."""
-    match sys.argv[1:]:
-        case [name, *arguments] if name in COMMANDS:
-            code: int = importlib.import_module(f"tvm_bnn.{name}").main(arguments)
-            return code
-        case ["-h" | "--help"]:
-            print(_usage())
-            return 0
-    print(_usage(), file=sys.stderr)
-    return 2
-
-
-def _usage() -> str:
-    lines = [f"  {name:10} {summary}" for name, summary in COMMANDS.items()]
-    return "\n".join(
-        ["usage: tvm-bnn COMMAND [options]", "", *lines, "", "tvm-bnn COMMAND --help shows a command's options"]
-    )
+    return dispatch("tvm-bnn", "tvm_bnn", COMMANDS, sys.argv[1:])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from schedules.errors import UserError
+from tvm_bnn.command import finish
+from tvm_bnn.packages import require
 
 if TYPE_CHECKING:
     from tvm_bnn.verification import Samples
@@ -64,15 +64,7 @@ class Options:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = tyro.cli(Options, args=arguments, prog="tvm_bnn.compile")
-    try:
-        return _list_targets() if options.target == "list" else _compile(options)
-    except UserError as error:
-        if options.debug:
-            raise
-        from tvm_bnn.console import complain
-
-        complain(str(error))
-        return 1
+    return finish(_list_targets if options.target == "list" else lambda: _compile(options), options.debug)
 
 
 def _list_targets() -> int:
@@ -84,8 +76,7 @@ def _list_targets() -> int:
 
 
 def _compile(options: Options) -> int:
-    if importlib.util.find_spec("torch") is None:
-        raise UserError("compile: PyTorch is not installed: pip install 'tvm-bnn[torch]'")
+    require("compile", "tvm-bnn[torch]", "torch")
     from tvm_bnn.compiler import compile_model
     from tvm_bnn.console import print_report
     from tvm_bnn.front_ends.factory import named_model

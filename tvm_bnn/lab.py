@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from schedules.errors import UserError
+from tvm_bnn.command import finish
+from tvm_bnn.packages import require
 
 if TYPE_CHECKING:
     from rpc.records import DeviceRecord
@@ -47,15 +48,13 @@ class Options:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = tyro.cli(Options, args=arguments, prog="tvm_bnn.lab")
-    try:
-        _show(options, run_lab(options))
-    except UserError as error:
-        if options.debug:
-            raise
-        from tvm_bnn.console import complain
+    return finish(lambda: _lab(options), options.debug)
 
-        complain(str(error))
-        return 1
+
+def _lab(options: Options) -> int:
+    needed = ("torch",) if options.tracker else ("torch", "tornado")
+    require("lab", "tvm-bnn[torch,rpc]", *needed)
+    _show(options, run_lab(options))
     return 0
 
 

@@ -6,7 +6,6 @@ What a report consists of can be imported from here as well.
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -15,10 +14,11 @@ import msgspec
 import tyro
 
 from schedules.errors import UserError
+from tvm_bnn.command import finish
 from tvm_bnn.compilation_report import KernelTime, Latency, LayerRow, Report, Stage
+from tvm_bnn.packages import require
 
 __all__ = ["KernelTime", "Latency", "LayerRow", "Options", "Report", "Stage", "main", "read_report"]
-_PACKAGES = ("jinja2", "matplotlib")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,23 +39,12 @@ class Options:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = tyro.cli(Options, args=arguments, prog="tvm_bnn.report")
-    try:
-        print(_write(options))
-    except UserError as error:
-        if options.debug:
-            raise
-        from tvm_bnn.console import complain
-
-        complain(str(error))
-        return 1
-    return 0
+    return finish(lambda: _write(options), options.debug)
 
 
-def _write(options: Options) -> Path:
-    """Write the page and return its path."""
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UserError(f"report: {' and '.join(missing)} not installed: pip install 'tvm-bnn[report]'")
+def _write(options: Options) -> int:
+    """Write the page and print its path."""
+    require("report", "tvm-bnn[report]", "jinja2", "matplotlib")
     import rpc.records
     from tvm_bnn.artifact import write_atomically
     from tvm_bnn.benchmark import records
@@ -71,7 +60,8 @@ def _write(options: Options) -> Path:
         [record for path in measured for record in rpc.records.read(path)],
     )
     write_atomically(output, text.encode())
-    return output
+    print(output)
+    return 0
 
 
 def read_report(path: Path) -> Report:

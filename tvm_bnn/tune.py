@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from schedules.errors import UserError
+from tvm_bnn.command import INTERRUPTED, finish
 from tvm_bnn.compile import ZOO
+from tvm_bnn.packages import require
 
 if TYPE_CHECKING:
     from schedules.target import Target
     from tvm_bnn.tuning.runner import Runner
     from tvm_bnn.tuning.tasks import Task
 
-#: What Ctrl-C exits with, by the shell's convention.
-_INTERRUPTED = 130
 #: After so many, layers rarely gain more.
 TRIALS_A_LAYER = 48
 _MINUTE = 60.0
@@ -84,18 +84,12 @@ def main(arguments: list[str] | None = None) -> int:
 
         return rank_main(given[1:])
     options = tyro.cli(Options, args=given, prog="tvm_bnn.tune")
-    from tvm_bnn.console import complain
+    code = finish(lambda: _tune(options), options.debug)
+    if code == INTERRUPTED:
+        from tvm_bnn.console import complain
 
-    try:
-        return _tune(options)
-    except KeyboardInterrupt:
         complain(f"interrupted; '{options.log}' keeps all rounds before this one, and the same command continues there")
-        return _INTERRUPTED
-    except UserError as error:
-        if options.debug:
-            raise
-        complain(str(error))
-        return 1
+    return code
 
 
 def _tune(options: Options) -> int:
@@ -104,7 +98,7 @@ def _tune(options: Options) -> int:
     begin = time.monotonic()
     if options.threads < 1 or (options.trials is not None and options.trials < 1):
         raise UserError(f"--threads {options.threads} --trials {options.trials}: both must be at least 1")
-    _require_packages()
+    require("tune", "tvm-bnn[torch,tune]", "torch", "cloudpickle", "psutil", "tornado", "xgboost")
     os.environ["TVM_NUM_THREADS"] = str(options.threads)  # read when the first kernel runs
     from schedules.target import find_target
     from schedules.tuning_log import folder_of
@@ -148,15 +142,6 @@ def _print_use(options: Options) -> None:
     if not str(options.model).startswith("bench:"):
         log = f"--target {options.target} --log {options.log}"
         stdout().print(f"use it: python -m tvm_bnn.compile {options.model} {log}", soft_wrap=True)
-
-
-def _require_packages() -> None:
-    import importlib.util
-
-    needed = ("cloudpickle", "psutil", "tornado", "xgboost")
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UserError(f"tuning needs {', '.join(missing)}: pip install 'tvm-bnn[tune]'")
 
 
 def _tasks(options: Options, target: Target) -> list[Task]:

@@ -10,6 +10,8 @@ from typing import Annotated
 import tyro
 
 from schedules.errors import UserError
+from tvm_bnn.command import finish
+from tvm_bnn.packages import require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,18 +29,11 @@ class Options:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = tyro.cli(Options, args=arguments, prog="experiments report")
-    try:
-        return _report(options)
-    except UserError as error:
-        if options.debug:
-            raise
-        from tvm_bnn.console import complain
-
-        complain(str(error))
-        return 1
+    return finish(lambda: _report(options), options.debug)
 
 
 def _report(options: Options) -> int:
+    require("experiments report", "tvm-bnn[experiments]", "jinja2", "matplotlib")
     from experiments.report.pages import pages
     from experiments.tracks.plan import RESULTS
     from experiments.tracks.result import latest, read

@@ -12,6 +12,8 @@ import tyro
 
 from experiments.commands.recipe_options import RecipeOptions
 from schedules.errors import UserError
+from tvm_bnn.command import finish
+from tvm_bnn.packages import require
 
 if TYPE_CHECKING:
     from experiments.training.job import Job
@@ -47,20 +49,13 @@ class Options:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = tyro.cli(Options, args=arguments, prog="experiments train")
-    try:
-        return _train(options)
-    except UserError as error:
-        if options.debug:
-            raise
-        from tvm_bnn.console import complain
-
-        complain(str(error))
-        return 1
+    return finish(lambda: _train(options), options.debug)
 
 
 def _train(options: Options) -> int:
     if options.threads < 1:
         raise UserError(f"--threads {options.threads}: at least 1 is needed")
+    require("experiments train", "tvm-bnn[experiments]", "torch", "sklearn", "scipy", "PIL")
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
     # Threads that spin while they wait take the processor from those they wait for, wherever something else runs too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

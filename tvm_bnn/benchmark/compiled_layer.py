@@ -65,7 +65,7 @@ def compile_layer(
 def scheduled_layer(
     workload: Workload, operands: Operands, target: Target, logs: Sequence[Tuned] = (), warn: Warn = warn_once
 ) -> tvm.IRModule:
-    """Return the module whose ``main`` is the layer, scheduled by the first log that knows it; in tiles where there are."""
+    """Return the module whose ``main`` is the layer, scheduled by the first log that knows it."""
     lowered = lowered_layer(workload, operands, target.isa, has_tiles(target.tvm, target.isa))
     return pipeline.run(lowered, pipeline.scheduled(target.isa, logs, warn))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.util
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from tvm_bnn.front_ends.precision import in_float32, stored_bytes
 from tvm_bnn.front_ends.source import Imported, Source
 from tvm_bnn.front_ends.torch_program import import_program, read_program
 from tvm_bnn.front_ends.torch_reference import TorchReference
+from tvm_bnn.packages import require
 
 Given = str | os.PathLike[str] | torch.nn.Module | Factory
 
@@ -65,9 +65,7 @@ def _of_program(given: ExportedProgram, name: str, sha256: str, batch: int | Non
 
 
 def _of_onnx(path: Path, batch: int | None) -> Source:
-    missing = [name for name in ("onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UserError(f"model '{path}' needs {' and '.join(missing)}: pip install 'tvm-bnn[onnx]'")
+    require(f"model '{path}'", "tvm-bnn[onnx]", "onnx", "onnxruntime")
     # Late: both are optional.
     from tvm_bnn.front_ends.onnx_file import digest
     from tvm_bnn.front_ends.onnx_graph import OnnxModel

@@ -13,10 +13,14 @@ import numpy.typing as npt
 import torch
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Interpreter, Node
+from torch.utils.flop_counter import FlopCounterMode
 
 from relay_passes.settle_sign_zero import ONE_OF_ZERO, SignZero
 
 Array = npt.NDArray[Any]
+#: Operations of a run, of some ms on one thread, from which on several share it. Of less, threads mostly wait for each
+#: other, operator by operator: where the machine is busy, verifying a small model takes minutes instead of seconds.
+SHARED_OPERATIONS = 200_000_000
 
 
 class SignCounter(Interpreter):
@@ -64,6 +68,7 @@ class TorchReference:
         self._counter = SignCounter(self.module, sign_zero)
         self._program = program
         self._sign_zero = sign_zero
+        self._operations: int | None = None
 
     @property
     def name(self) -> str:
@@ -80,34 +85,49 @@ class TorchReference:
     def bound(self, inputs: Sequence[Array]) -> Iterator[Callable[[], object]]:
         """Lend a function without arguments that runs one batch in eager float32 on one thread."""
         tensors = [torch.from_numpy(value) for value in inputs]
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            with torch.no_grad():
-                yield lambda: self.module(*tensors)
-        finally:
-            torch.set_num_threads(threads)
+        with _threads(1), torch.no_grad():
+            yield lambda: self.module(*tensors)
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Return the outputs for one batch, as float32 PyTorch computes them."""
-        with torch.no_grad():
-            return _arrays(self._counter.run(*(torch.from_numpy(value) for value in inputs)))
+        tensors = [torch.from_numpy(value) for value in inputs]
+        with _threads(self._threads_for(tensors)), torch.no_grad():
+            return _arrays(self._counter.run(*tensors))
 
     def run_double(self, batches: Sequence[Sequence[Array]]) -> list[list[Array]] | None:
         """Return the outputs in float64, or None if the graph insists on float32 somewhere."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             double = SignCounter(copy.deepcopy(self.module).double(), self._sign_zero)
+        threads = self._threads_for([torch.from_numpy(value) for value in batches[0]])
         try:
-            with torch.no_grad():
+            with _threads(threads), torch.no_grad():
                 return [_arrays(double.run(*map(_doubled, batch))) for batch in batches]
         except RuntimeError:
             return None
+
+    def _threads_for(self, tensors: Sequence[torch.Tensor]) -> int:
+        """Return how many threads are worth waking for a batch."""
+        if self._operations is None:
+            with FlopCounterMode(display=False) as counter, torch.no_grad():
+                self.module(*tensors)
+            self._operations = counter.get_total_flops()
+        return torch.get_num_threads() if self._operations >= SHARED_OPERATIONS else 1
 
     @property
     def zero_signs(self) -> tuple[int, int]:
         """How many exact zeros reached a sign so far, of how many values."""
         return self._counter.zeros, self._counter.signs
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _doubled(value: Array) -> torch.Tensor:

@@ -13,6 +13,8 @@ from tvm_bnn.html_report.kernels import Kernel, Network
 from tvm_bnn.html_report.style import COLOURS, GROWTH, LINE, MEANINGS, MUTED, TOTAL, new_figure, svg_of
 
 MOST_ROWS = 32
+#: What an axis shows in the larger unit: ten of it.
+_MANY = 1e7
 _ROW_INCHES, _FRAME_INCHES, _WIDTH_INCHES = 0.235, 0.75, 10.0
 
 
@@ -51,7 +53,7 @@ def size_waterfall(report: Report) -> str:
         COLOURS[""]: "other parameters",
         GROWTH: "added",
     }
-    return _drawn(bars, legend, 1e3, "kB")
+    return _drawn(bars, legend, ("kB", "MB"))
 
 
 def _largest(changes: list[tuple[str, int, str]]) -> list[tuple[str, int, str]]:
@@ -76,7 +78,7 @@ def latency_waterfall(network: Network) -> str:
     if rest:
         bars.append(Bar(f"{rest} quicker kernels", start, total, COLOURS[""], short_time_text(total - start)))
     bars.append(Bar("all kernels", 0, total, TOTAL, short_time_text(total)))
-    return _drawn(bars, {COLOURS[bound]: meaning for bound, meaning in MEANINGS.items()}, 1e3, "µs")
+    return _drawn(bars, {COLOURS[bound]: meaning for bound, meaning in MEANINGS.items()}, ("µs", "ms"))
 
 
 def _slowest(kernels: Sequence[Kernel]) -> tuple[list[Kernel], int]:
@@ -94,11 +96,13 @@ def _colour(kernel: Kernel) -> str:
     return COLOURS.get(kernel.bound, COLOURS[""])
 
 
-def _drawn(bars: Sequence[Bar], legend: dict[str, str], factor: float, unit: str) -> str:
+def _drawn(bars: Sequence[Bar], legend: dict[str, str], units: tuple[str, str]) -> str:
+    """Draw the bars; of two units, a thousand and a million of what they count, take the one with shorter numbers."""
     figure = new_figure(_WIDTH_INCHES, len(bars) * _ROW_INCHES + _FRAME_INCHES)
     axes = figure.axes[0]
     rows = range(len(bars))
-    longest = max(max(bar.start, bar.end) for bar in bars) / factor
+    reach = max(max(bar.start, bar.end) for bar in bars)
+    unit, factor = (units[1], 1e6) if reach >= _MANY else (units[0], 1e3)
     for row, bar in zip(rows, bars, strict=True):
         low, high = min(bar.start, bar.end) / factor, max(bar.start, bar.end) / factor
         axes.barh(row, high - low, left=low, color=bar.colour, height=0.68)
@@ -106,7 +110,7 @@ def _drawn(bars: Sequence[Bar], legend: dict[str, str], factor: float, unit: str
         if row:
             axes.plot([bar.start / factor] * 2, [row - 1, row], color=LINE, linewidth=0.8, zorder=0)
     axes.set_yticks(rows, [bar.name for bar in bars])
-    axes.set_xlim(0, longest * 1.13)
+    axes.set_xlim(0, reach / factor * 1.13)
     axes.set_ylim(len(bars) - 0.4, -0.6)
     axes.set_xlabel(unit)
     axes.tick_params(axis="y", length=0)

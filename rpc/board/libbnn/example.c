@@ -21,7 +21,10 @@ int main(int argc, char **argv) {
     for (int i = 0; i < bnn_input_count(model); ++i) {
       if (bnn_input_tensor(model, i, &tensor) != BNN_OK) return fail();
       void *values = malloc(tensor.bytes);
-      if (values == NULL || fread(values, 1, tensor.bytes, stdin) != tensor.bytes) return bnn_free(model), free(values), 0;
+      if (values == NULL) return fputs("example: out of memory\n", stderr), 1;
+      size_t got = fread(values, 1, tensor.bytes, stdin);
+      if (got == 0 && i == 0) return bnn_free(model), free(values), 0;
+      if (got != tensor.bytes) return fprintf(stderr, "example: input %d ends after %zu of %zu bytes\n", i, got, (size_t)tensor.bytes), 1;
       if (bnn_input(model, i, tensor.type, values, tensor.bytes) != BNN_OK) return fail();
       free(values);
     }

@@ -140,4 +140,4 @@ def test_without_onnx_the_message_says_what_to_install(tmp_path, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name.startswith("onnx") else find(name))
     text = complaint_of(tmp_path / "net.onnx")
-    assert text.endswith("needs onnx and onnxruntime: pip install 'tvm-bnn[onnx]'")
+    assert text.endswith("': onnx, onnxruntime are not installed: pip install 'tvm-bnn[onnx]'")
