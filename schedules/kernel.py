@@ -107,6 +107,8 @@ class Anchored:
         That each accumulator sums.
     unpacks
         Whether the weights are unpacked for each tile of channels.
+    per_group
+        Channels of the anchor that read the same inputs.
     """
 
     kernel: Kernel
@@ -117,6 +119,15 @@ class Anchored:
     span: int | None
     terms: int
     unpacks: bool
+    per_group: int
+
+    def loads_vectors(self, isa: Isa) -> bool:
+        """Tell whether the input is loaded as vectors along the depth, not broadcast from memory."""
+        return self.kernel.anchor not in _NARROW and not isa.broadcasts_from_memory
+
+    def is_within_group(self, vectors: int) -> bool:
+        """Tell whether no tile of so many vectors reaches into the next group, whose inputs are in another place."""
+        return self.per_group == self.shape[-1] or self.per_group % (vectors * self.tile.lanes) == 0
 
 
 def anchored(schedule: s_tir.Schedule, isa: Isa) -> Anchored | None:
@@ -138,13 +149,12 @@ def anchored(schedule: s_tir.Schedule, isa: Isa) -> Anchored | None:
         tile = choose_single_tile(shape[-1], lanes, isa, span)
     else:
         tile = choose_tile(shape[-2], shape[-1], steps, lanes, isa, span)
-    groups = int(activations.shape[-1]) // depth
-    # A tile that reaches into the next group reads its inputs from two places: no vector holds them.
-    one_group = groups == 1 or shape[-1] // groups % (tile.vectors * tile.lanes) == 0
-    if anchor not in _NARROW and not isa.broadcasts_from_memory and one_group:
-        tile = dataclasses.replace(tile, depth=depth_of_loads(depth, lanes))
     kernel = _OF_ANCHOR[anchor][0 if len(shape) == _SPATIAL_OF_CONVOLUTION else 1]
-    return Anchored(kernel, tile, dot, shape, depth, span, terms, conv2d.UNPACK in blocks)
+    per_group = shape[-1] if anchor in _NARROW else shape[-1] * depth // int(activations.shape[-1])
+    layer = Anchored(kernel, tile, dot, shape, depth, span, terms, conv2d.UNPACK in blocks, per_group)
+    if not (layer.loads_vectors(isa) and layer.is_within_group(tile.vectors)):
+        return layer
+    return dataclasses.replace(layer, tile=dataclasses.replace(tile, depth=depth_of_loads(depth, lanes)))
 
 
 def schedule_function(function: tvm.tirx.PrimFunc, isa: Isa) -> tuple[tvm.tirx.PrimFunc, Choice]:

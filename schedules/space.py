@@ -20,7 +20,7 @@ from tvm import s_tir
 from schedules import bconv2d
 from schedules.isa import Isa
 from schedules.kernel import Anchored, anchored
-from schedules.tile import Schedule, Tile, divisors, schedule_anchored
+from schedules.tile import Schedule, Tile, depth_of_loads, divisors, schedule_anchored
 from schedules.workload import workload_hash
 
 #: Weight vectors of a tile, at most: rows of a linear layer have no pixels, so their accumulators are all along them.
@@ -39,7 +39,11 @@ def designs(layer: Anchored, isa: Isa, threads: int = 1, caches: bool = True) ->
         if vectors > _MOST_VECTORS:
             continue
         knobs = itertools.product(
-            _groups(layer, vectors), _depths(layer), _unrolled(layer), _rows(layer), _shared(layer, threads)
+            _groups(layer, vectors),
+            _depths(layer, vectors, isa),
+            _unrolled(layer),
+            _rows(layer),
+            _shared(layer, threads),
         )
         for groups, depth, unroll, rows, shared in knobs:
             if layer.depth % (depth * unroll) or not (caches or (rows is None and vectors <= _MOST_VECTORS // 2)):
@@ -79,8 +83,10 @@ def _groups(layer: Anchored, vectors: int) -> Sequence[int | None]:
     return fitting[:2] or [None]
 
 
-def _depths(layer: Anchored) -> Sequence[int]:
-    depth = layer.tile.depth
+def _depths(layer: Anchored, vectors: int, isa: Isa) -> Sequence[int]:
+    if not (layer.loads_vectors(isa) and layer.is_within_group(vectors)):
+        return [1]
+    depth = depth_of_loads(layer.depth, layer.tile.lanes)
     return [depth, depth // 2] if depth % 4 == 0 else [depth]
 
 

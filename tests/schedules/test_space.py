@@ -4,12 +4,15 @@ import json
 import numpy as np
 import pytest
 import tvm
+from tvm import te
 
 from schedules import space, stack
+from schedules.bconv2d import bconv2d
 from schedules.isa import AVX2, AVX512_VPOPCNTDQ, ISAS, NEON
 from schedules.kernel import schedule_function
 from schedules.trace import replay, to_json
 from schedules.trace_key import key_of, register_tile
+from schedules.window import Window
 from schedules.workload import layer_of, normalized, signature, tensors_of, workload_hash
 
 
@@ -86,3 +89,16 @@ def test_a_kernel_has_another_version_on_another_shape_but_not_in_another_proces
     assert space.kernel_version(function, NEON) == space.kernel_version(convolution(NEON), NEON)
     assert space.kernel_version(function, NEON) != space.kernel_version(convolution(NEON, size=4), NEON)
     assert signature(function, NEON).startswith("bconv2d/neon 1x8x8x4:uint16 8x3x3x4x8:uint16 ")
+
+
+def test_no_design_loads_a_vector_from_two_groups():
+    words = te.placeholder((1, 8, 8, 4), "uint16", name="words")
+    weights = te.placeholder((12, 3, 3, 2, 8), "uint16", name="weights")
+    border = te.placeholder((3, 3, 96), "int32", name="border")
+    grouped = bconv2d(words, weights, border, Window((3, 3), padding=(1, 1, 1, 1)), 96, 2)
+    function = te.create_prim_func([words, weights, border, grouped])
+    found = space.designs(layer_of(function, NEON), NEON)
+    assert {tile.depth for tile in found if 48 % (8 * tile.vectors) == 0} != {1}
+    assert {tile.depth for tile in found if 48 % (8 * tile.vectors)} == {1}
+    for schedule in space.generate(tvm.s_tir.Schedule(tvm.IRModule({"main": function})), NEON)[::5]:
+        tvm.compile(schedule.mod["main"], target="llvm", tir_pipeline=stack.PIPELINE)
