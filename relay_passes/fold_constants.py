@@ -20,6 +20,10 @@ _FILLED = {"relax.ones_like": 1, "relax.zeros_like": 0}
 
 
 class _Fold(Rewriter):
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers: dict[Expr, Array | None] = {}
+
     def call(self, node: relax.Call) -> Expr:
         node = self._with_numbers(node)
         neutral = self._without_zeros(node)
@@ -41,6 +45,11 @@ class _Fold(Rewriter):
 
     def _number(self, value: Expr) -> Array | None:
         """Return the number that a tensor consists of; None if there are several, or it is not known."""
+        if value not in self._numbers:
+            self._numbers[value] = self._found_number(value)
+        return self._numbers[value]
+
+    def _found_number(self, value: Expr) -> Array | None:
         made = self.definition(value)
         name, dtype = op_name(made), dtype_of(value)
         if is_constant(made):

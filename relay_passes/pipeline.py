@@ -24,6 +24,7 @@ from relay_passes.fuse_layers import fuse_layers
 from relay_passes.hoist_input_scale import hoist_input_scale
 from relay_passes.lower import lower
 from relay_passes.narrow_float_layers import narrow_float_layers
+from relay_passes.pack_before_moves import pack_before_moves
 from relay_passes.pack_layers import pack_layers
 from relay_passes.pool_bits import pool_bits
 from relay_passes.pull_thresholds import pull_thresholds
@@ -101,6 +102,7 @@ def pack(isa: Isa, dot: Dot | None = None, tiles: bool = False) -> list[Pass]:
     tiled = [_pass(count_in_tiles)] if tiles else []
     return [
         _pass(pack_layers, isa),
+        _pass(pack_before_moves),
         _pass(pull_thresholds),
         _pass(pool_bits),
         _pass(form_thresholds),

@@ -101,7 +101,8 @@ def _armv7(name: str, description: str, cpu: str) -> Target:
 
 _BASELINE = _x86("x86-64", "any 64-bit x86: scalar popcount", PORTABLE, "x86-64-v2")
 _AVX2 = _x86("x86-avx2", "x86 with AVX2 (2013 on): nibble-shuffle popcount", AVX2, "x86-64-v3")
-_OF_AVX512 = ("+avx512vpopcntdq", "+avx512bitalg", "+avx512vnni", "+avx512vbmi")
+# LLVM would split vectors in two for the clock's sake, as the first processors with AVX-512 needed it.
+_OF_AVX512 = ("+avx512vpopcntdq", "+avx512bitalg", "+avx512vnni", "+avx512vbmi", "-prefer-256-bit")
 _AVX512 = _x86(
     "x86-avx512",
     "x86 with AVX-512 VPOPCNTDQ (Intel Ice Lake, AMD Zen 4 on)",

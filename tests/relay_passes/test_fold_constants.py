@@ -4,6 +4,7 @@ from tvm.script import ir as I
 from tvm.script import relax as R
 
 from relay_passes.fold_constants import fold_constants
+from relay_passes.rewrite import bindings
 
 ROW = relax.const(np.array([1, -2], np.float32))
 COLUMN = relax.const(np.array([[1], [-2]], np.float32))
@@ -80,3 +81,17 @@ def test_a_tensor_of_one_number_stays_where_it_gives_the_result_its_shape(expect
             return y
 
     expect(fold_constants, Before, Before)
+
+
+def test_a_long_chain_of_sums_is_looked_through_once():
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType((2,), "float32"))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            value = x
+            for _ in range(100):
+                value = builder.emit(relax.op.add(value, builder.emit(relax.op.nn.relu(value))))
+            output = builder.emit_output(value)
+        builder.emit_func_output(output)
+    module = builder.get()
+    assert len(bindings(fold_constants(module)["main"])) == 200
