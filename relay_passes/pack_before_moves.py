@@ -39,6 +39,8 @@ class _PackBeforeMoves(Rewriter):
             return node
         before, after = dialect.shape_of(source)[-1], dialect.shape_of(x)
         unit = word_bits if before % word_bits == 0 and after[-1] % word_bits == 0 else before
+        if unit != word_bits and before != after[-1]:
+            return node
         axes = _axes_of(self._places(source, steps), unit, after[-1])
         if axes is None:
             return node
