@@ -150,7 +150,8 @@ def _axes_of(places: npt.NDArray[np.int64], unit: int, channels: int) -> list[_A
 def _along(moved: npt.NDArray[np.int64], axis: int) -> npt.NDArray[np.int64]:
     """Return where the elements of an axis were, relative to its first."""
     line = np.moveaxis(moved, axis, -1).reshape(-1, moved.shape[axis])[0]
-    return line - line[0]
+    offsets: npt.NDArray[np.int64] = line - line[0]
+    return offsets
 
 
 def _parts(line: npt.NDArray[np.int64]) -> list[_Axis]:

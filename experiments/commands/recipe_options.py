@@ -10,6 +10,10 @@ from schedules.errors import UserError
 if TYPE_CHECKING:
     from experiments.training.recipe import Recipe
 
+_RATE = 3e-3
+#: Transformers that normalise after each sum do not learn at such a rate from the first step on.
+RATES = {"text": 1e-3}
+
 
 @dataclasses.dataclass(frozen=True)
 class RecipeOptions:
@@ -21,8 +25,8 @@ class RecipeOptions:
     """Samples a step, over all processes."""
     optimizer: Literal["adam", "sgd"] = "adam"
     """Adam, or SGD with momentum 0.9."""
-    learning_rate: float = 3e-3
-    """At the start."""
+    learning_rate: float | None = None
+    """At the start; by default 0.003, for text 0.001."""
     weight_decay: float = 0.0
     """Of weights; scales and norms never decay."""
     schedule: Literal["cosine", "step"] = "cosine"
@@ -40,8 +44,8 @@ class RecipeOptions:
     steps: int | None = None
     """Train at most so many steps an epoch, to try things out."""
 
-    def recipe(self) -> Recipe:
-        """Return the recipe.
+    def recipe(self, task: str = "") -> Recipe:
+        """Return the recipe for a task.
 
         Raises
         ------
@@ -55,6 +59,7 @@ class RecipeOptions:
             value = getattr(self, name)
             if value is not None and value < bound:
                 raise UserError(f"--{name} {value}: at least {bound} is needed")
-        if not self.learning_rate > 0:
-            raise UserError(f"--learning-rate {self.learning_rate}: it must be positive")
-        return Recipe(**dataclasses.asdict(self))
+        rate = RATES.get(task, _RATE) if self.learning_rate is None else self.learning_rate
+        if not rate > 0:
+            raise UserError(f"--learning-rate {rate}: it must be positive")
+        return Recipe(**{**dataclasses.asdict(self), "learning_rate": rate})

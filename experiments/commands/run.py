@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from experiments.commands.recipe_options import RecipeOptions
+from experiments.commands.recipe_options import RATES, RecipeOptions
 from schedules.errors import UserError
 from tvm_bnn.command import finish
 from tvm_bnn.packages import require
@@ -103,6 +103,7 @@ def plan_of(options: Options) -> Plan:
         algorithms=algorithms(options.algorithms),
         workloads=workloads(folders(options.data), options.default_data, options.architectures, options.small),
         recipe=options.recipe.recipe(),
+        recipes=tuple((task, options.recipe.recipe(task)) for task in RATES),
         repeats=options.repeats,
         tracker=options.tracker,
         test_samples=options.test_samples,

@@ -94,7 +94,7 @@ def job_of(options: Options) -> Job:
         raise UserError(f"data '{name}': say where it lies, {name}=FOLDER")
     binarizer = find_binarizer(options.algorithm)
     data = load_data(Workload(name, folder, (architecture.name,), options.small), architecture)
-    return Job(binarizer, architecture, data, options.recipe.recipe(), options.small)
+    return Job(binarizer, architecture, data, options.recipe.recipe(source.task), options.small)
 
 
 def _trained(options: Options, job: Job, processes: Processes) -> Trained:

@@ -52,7 +52,8 @@ def job_of(plan: Plan, cell: Cell, recipe: Recipe | None = None) -> Job:
     workload = plan.workload(cell.data)
     architecture = find_architecture(cell.architecture)
     data = load_data(workload, architecture)
-    return Job(find_binarizer(cell.algorithm), architecture, data, recipe or plan.recipe, workload.small)
+    recipe = recipe or dict(plan.recipes).get(data.task, plan.recipe)
+    return Job(find_binarizer(cell.algorithm), architecture, data, recipe, workload.small)
 
 
 def trained(plan: Plan, cell: Cell, recipe: Recipe | None = None) -> Network:

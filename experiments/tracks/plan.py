@@ -62,8 +62,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         Methods beside full precision.
     workloads
         Data and architectures.
-    recipe
-        How everything is trained.
+    recipe, recipes
+        How everything is trained, but for the tasks that have a recipe of their own.
     repeats
         Samples of a measurement.
     tracker
@@ -80,6 +80,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     algorithms: tuple[str, ...]
     workloads: tuple[Workload, ...]
     recipe: Recipe
+    recipes: tuple[tuple[str, Recipe], ...] = ()
     repeats: int = 30
     tracker: str = ""
     test_samples: int | None = None
@@ -94,7 +95,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def settings(self) -> str:
         """A hash of what decides results besides the cell."""
-        deciding = (self.recipe, self.test_samples, sorted((w.data, w.folder, w.small) for w in self.workloads))
+        workloads = sorted((w.data, w.folder, w.small) for w in self.workloads)
+        deciding = (self.recipe, self.recipes, self.test_samples, workloads)
         return hashlib.sha256(msgspec.json.encode(deciding)).hexdigest()[:12]
 
     @property
