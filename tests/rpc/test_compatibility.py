@@ -11,7 +11,7 @@ AVX512 = "avx512f avx512bw avx512dq avx512vl avx512_vpopcntdq avx512_vnni"
 
 
 def artifact(machine, isa, *cpu_features):
-    facts = ArtifactFacts("net", "a target", machine, isa, (), (), (), {}, 0, "", cpu_features)
+    facts = ArtifactFacts("net", "a target", machine, isa, (), (), (), {}, 0, "", cpu_features=cpu_features)
     return Artifact(Path("net.so"), facts, b"")
 
 

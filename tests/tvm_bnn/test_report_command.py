@@ -39,7 +39,7 @@ def test_a_foreign_target_is_not_profiled(tmp_path, monkeypatch, capsys):
 def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch, capsys, package):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == package else name)
     assert report.main([str(tmp_path / "any.json")]) == 1
-    assert f"report: {package} not installed: pip install 'tvm-bnn[report]'" in capsys.readouterr().err
+    assert f"report: {package} is not installed: pip install 'tvm-bnn[report]'" in capsys.readouterr().err
 
 
 def test_neither_help_nor_the_page_needs_tvm(tmp_path):

@@ -41,16 +41,18 @@ def tune_and_tell(task, runner, plan, told):
 
 
 def stop_after(seconds, task, runner, plan, number=signal.SIGKILL):
-    """Return how many trials were finished when the tuner got a signal, and how it ended."""
+    """Return how many trials were finished when the tuner got a signal, and how it ended; None if it was through."""
     reader, writer = os.pipe()
     process = tune_and_tell(task, runner, plan, writer)
     os.close(writer)
     time.sleep(seconds)
-    os.kill(process, number)
-    _, status = os.waitpid(process, 0)
+    through, status = os.waitpid(process, os.WNOHANG)
+    if not through:
+        os.kill(process, number)
+        _, status = os.waitpid(process, 0)
     finished = os.read(reader, 1 << 16)
     os.close(reader)
-    return sum(finished), os.waitstatus_to_exitcode(status)
+    return sum(finished), None if through else os.waitstatus_to_exitcode(status)
 
 
 def kill_often(times, task, pretended, plan):
@@ -86,14 +88,17 @@ def test_fifty_killed_tuners_lose_at_most_their_rounds_in_flight(make_task, pret
 def interrupt_often(times, task, pretended, plan):
     """Ctrl-C, mostly while the search is at work in C++ and calls Python back."""
     rng = np.random.default_rng(1)
-    many = dataclasses.replace(plan, trials=100_000)
+    many, interrupted = dataclasses.replace(plan, trials=100_000), 0
     for number in range(times):
         folder = plan.folder / str(number)
         seconds = float(rng.uniform(0.2, 4))
         finished, end = stop_after(seconds, task, pretended(), dataclasses.replace(many, folder=folder), signal.SIGINT)
-        assert end == INTERRUPTED, f"ended with {end} when it was interrupted after {seconds} s"
+        # A fast machine comes to the end of the space before the signal.
+        assert end in (INTERRUPTED, None), f"ended with {end} when it was interrupted after {seconds} s"
+        interrupted += end == INTERRUPTED
         keys = [entry.key for entry in entries(folder, pytest.fail)]
         assert len(set(keys)) == len(keys) >= finished
+    assert interrupted
 
 
 def test_an_interrupted_tuner_ends_as_such_and_loses_at_most_the_round_in_flight(make_task, pretended, plan):
