@@ -14,7 +14,7 @@ from tvm import relax
 
 from relay_passes.dialect import dtype_of, shape_of
 from relay_passes.evaluate import ELEMENTWISE, Array, can_evaluate, evaluate
-from relay_passes.rewrite import Expr, Rewriter, array_of, constant, is_constant, op_name
+from relay_passes.rewrite import Expr, Rewriter, array_of, constant, is_constant, is_tensor, op_name
 
 _FILLED = {"relax.ones_like": 1, "relax.zeros_like": 0}
 
@@ -33,8 +33,10 @@ class _Fold(Rewriter):
         """Return an elementwise call with one number in place of each tensor of it, where another has its shape."""
         if op_name(node) not in ELEMENTWISE:
             return node
-        numbers = [None if is_constant(arg) or not _is_tensor(arg) else self._number(arg) for arg in node.args]
-        others = [arg for arg, number in zip(node.args, numbers, strict=True) if number is None and _is_tensor(arg)]
+        numbers = [None if is_constant(arg) or not is_tensor(arg) else self._number(arg) for arg in node.args]
+        if all(number is None for number in numbers):
+            return node
+        others = [arg for arg, number in zip(node.args, numbers, strict=True) if number is None and is_tensor(arg)]
         if shape_of(self.builder.normalize(node)) not in map(shape_of, others):
             return node
         args = [
@@ -60,7 +62,7 @@ class _Fold(Rewriter):
             return array_of(made.args[1]).astype(dtype) if is_constant(made.args[1]) else None
         if name not in ELEMENTWISE:
             return None
-        numbers = [self._number(arg) for arg in made.args if _is_tensor(arg)]
+        numbers = [self._number(arg) for arg in made.args if is_tensor(arg)]
         known = [number for number in numbers if number is not None]
         return evaluate(made, known) if len(known) == len(numbers) else None
 
@@ -78,14 +80,10 @@ class _Fold(Rewriter):
         return None
 
     def _folded(self, node: relax.Call) -> Expr:
-        tensors = [arg for arg in node.args if _is_tensor(arg)]
+        tensors = [arg for arg in node.args if is_tensor(arg)]
         if not tensors or not all(is_constant(arg) for arg in tensors) or not can_evaluate(node):
             return node
         return constant(evaluate(node, [array_of(arg) for arg in tensors]))
-
-
-def _is_tensor(value: Expr) -> bool:
-    return isinstance(value.ty, relax.TensorType)
 
 
 def fold_constants(module: tvm.IRModule) -> tvm.IRModule:

@@ -19,7 +19,7 @@ from tvm import relax
 from relay_passes.dialect import shape_of
 from relay_passes.evaluate import ELEMENTWISE
 from relay_passes.layers import layer_name
-from relay_passes.rewrite import MAIN, Expr, Rewriter, bindings, is_constant, op_name
+from relay_passes.rewrite import MAIN, Expr, Rewriter, bindings, is_constant, is_tensor, op_name
 
 _ANCHORS = frozenset(
     f"relax.bnn.{name}"
@@ -92,7 +92,7 @@ def layer_of(variable: str) -> str:
 
 def tensor_args(node: Expr) -> list[Expr]:
     """Return the tensor operands of a call."""
-    return [arg for arg in node.args if isinstance(arg.ty, relax.TensorType)] if isinstance(node, relax.Call) else []
+    return [arg for arg in node.args if is_tensor(arg)] if isinstance(node, relax.Call) else []
 
 
 def _is_scalar(value: Expr) -> bool:

@@ -19,7 +19,7 @@ from tvm import relax
 
 from relay_passes import dialect
 from relay_passes.evaluate import ELEMENTWISE, evaluate
-from relay_passes.rewrite import Expr, Rewriter, array_of, constant, is_constant, op_name
+from relay_passes.rewrite import Expr, Rewriter, array_of, constant, is_constant, is_tensor, op_name
 from schedules.bits import words_for
 
 _PACK = "relax.bnn.pack"
@@ -81,7 +81,7 @@ class _PackBeforeMoves(Rewriter):
             return None
         found: list[Expr] = []
         for arg in made.args:
-            if not isinstance(arg.ty, relax.TensorType) or (is_constant(arg) and not dialect.shape_of(arg)):
+            if not is_tensor(arg) or (is_constant(arg) and not dialect.shape_of(arg)):
                 continue
             if is_constant(arg) or dialect.shape_of(arg) != dialect.shape_of(value):
                 return None

@@ -15,7 +15,7 @@ from tvm import relax
 
 from relay_passes import dialect
 from relay_passes.evaluate import ELEMENTWISE, Array, evaluate
-from relay_passes.rewrite import Expr, array_of, is_constant, op_name
+from relay_passes.rewrite import Expr, array_of, is_constant, is_tensor, op_name
 
 #: Sums x channels that are tried at a time: some 16 MB an operator.
 MOST_TRIED = 1 << 22
@@ -45,7 +45,7 @@ class Chain:
             return None
         found: relax.Var | None = None
         for arg in made.args:
-            if not isinstance(arg.ty, relax.TensorType) or is_per_channel(arg):
+            if not is_tensor(arg) or is_per_channel(arg):
                 continue
             below = None if is_constant(arg) else self.source(arg)
             if below is None or (found is not None and not found.same_as(below)):
@@ -61,7 +61,7 @@ class Chain:
             values = array_of(value).reshape(-1)
             return values[channels] if len(values) > 1 else values
         made = self.definition(value)
-        tensors = [arg for arg in made.args if isinstance(arg.ty, relax.TensorType)]
+        tensors = [arg for arg in made.args if is_tensor(arg)]
         return evaluate(made, [self.of_sums(arg, source, sums, channels) for arg in tensors])
 
 

@@ -20,7 +20,7 @@ from tvm import relax
 from relay_passes import dialect
 from relay_passes.evaluate import Array, evaluate
 from relay_passes.per_channel import is_per_channel
-from relay_passes.rewrite import Expr, Rewriter, array_of, constant, is_constant, op_name, readers
+from relay_passes.rewrite import Expr, Rewriter, array_of, constant, is_constant, is_tensor, op_name, readers
 from schedules import bits
 
 _PACK = "relax.bnn.pack"
@@ -54,7 +54,7 @@ class _Pull(Rewriter):
 
         def is_on(values: Array) -> Array:
             for step in reversed(steps):
-                values = evaluate(step, [_operand(arg, values) for arg in step.args if _is_tensor(arg)])
+                values = evaluate(step, [_operand(arg, values) for arg in step.args if is_tensor(arg)])
             on: Array = values >= tau
             return on
 
@@ -74,10 +74,6 @@ class _Pull(Rewriter):
             steps.append(made)
             value = below
         return value, steps
-
-
-def _is_tensor(value: Expr) -> bool:
-    return isinstance(value.ty, relax.TensorType)
 
 
 def _operand(value: Expr, values: Array) -> Array:

@@ -57,6 +57,11 @@ def is_constant(value: Expr) -> bool:
     return isinstance(value, tvm.ir.GenericConst)
 
 
+def is_tensor(value: Expr) -> bool:
+    """Tell whether a value is a tensor, not a shape, a tuple or a number."""
+    return isinstance(value.ty, relax.TensorType)
+
+
 def array_of(constant: Expr) -> npt.NDArray[Any]:
     """Return the values of a constant tensor."""
     return np.asarray(constant.value.numpy())

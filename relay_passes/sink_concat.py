@@ -18,7 +18,7 @@ from tvm import relax
 
 from relay_passes.dialect import shape_of
 from relay_passes.evaluate import ELEMENTWISE
-from relay_passes.rewrite import Expr, Rewriter, array_of, bindings, constant, is_constant, op_name, readers
+from relay_passes.rewrite import Expr, Rewriter, array_of, bindings, constant, is_constant, is_tensor, op_name, readers
 
 _POOLS = frozenset({"relax.nn.max_pool2d", "relax.nn.avg_pool2d"})
 #: Packing looks at the sign's operand.
@@ -67,7 +67,7 @@ class _Sink(Rewriter):
         if isinstance(arg, relax.Var) and arg in self._parts:
             parts = self._parts[arg]
             return parts if [shape_of(part)[-1] for part in parts] == list(widths) else None
-        if not isinstance(arg.ty, relax.TensorType) or not shape_of(arg) or shape_of(arg)[-1] == 1:
+        if not is_tensor(arg) or not shape_of(arg) or shape_of(arg)[-1] == 1:
             return [arg] * len(widths)
         if not is_constant(arg) or shape_of(arg)[-1] != shape[-1]:
             return None

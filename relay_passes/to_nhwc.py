@@ -14,7 +14,7 @@ from tvm import relax
 
 from relay_passes.dialect import shape_of
 from relay_passes.evaluate import ELEMENTWISE
-from relay_passes.rewrite import Expr, Rewriter, array_of, constant, is_constant, op_name, with_span
+from relay_passes.rewrite import Expr, Rewriter, array_of, constant, is_constant, is_tensor, op_name, with_span
 
 RANK = 4
 TO_NHWC = (0, 2, 3, 1)
@@ -97,7 +97,7 @@ class _ToNhwc(Rewriter):
 
     def _broadcastable(self, value: Expr) -> Expr:
         """Return an operand of an elementwise operator so that it broadcasts against NHWC tensors."""
-        if not isinstance(value.ty, relax.TensorType) or len(shape_of(value)) == 0:
+        if not is_tensor(value) or len(shape_of(value)) == 0:
             return value
         shape = shape_of(value)
         if len(shape) < RANK:

@@ -21,7 +21,7 @@ from relay_passes import values as v
 from relay_passes.dialect import shape_of
 from relay_passes.evaluate import ELEMENTWISE, Array, evaluate
 from relay_passes.per_channel import Chain, integers_to, portions
-from relay_passes.rewrite import Expr, array_of, bindings, is_constant, op_name
+from relay_passes.rewrite import Expr, array_of, bindings, is_constant, is_tensor, op_name
 from relay_passes.values import ANY, Domain, Values, listed, union
 
 _MATRIX_RANK = 2
@@ -152,7 +152,7 @@ class ValueDomains:
         return integers_to(weight.size // channels), np.asarray(scale, str(layer.ty.dtype))
 
     def _of_elementwise(self, node: relax.Call) -> Values:
-        tensors = [arg for arg in node.args if isinstance(arg.ty, relax.TensorType)]
+        tensors = [arg for arg in node.args if is_tensor(arg)]
         operands = [self.values(arg) for arg in tensors]
         if all(operand.few is not None for operand in operands):
             return _tried(node, tensors, [sorted(operand.few or ()) for operand in operands])

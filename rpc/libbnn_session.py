@@ -14,6 +14,7 @@ from rpc.session import OURS, Board, LoadedModel, asking
 from rpc.shared_secret import greeting
 from rpc.tensor_file import Array
 from rpc.tracker_client import Grant
+from rpc.wire import receive
 
 _MAGIC = 0xFF271
 _MOST_ANSWER = 1 << 30
@@ -97,10 +98,10 @@ def _connected(grant: Grant, seconds: float, secret: bytes) -> socket.socket:
         said = f"{greeting(grant.match_key, secret)} -timeout={seconds:g}".encode()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sendall(struct.pack("<ii", _MAGIC, len(said)) + said)
-        (magic,) = struct.unpack("<i", _received(connection, 4))
+        (magic,) = struct.unpack("<i", receive(connection, 4))
         if magic != _MAGIC:
             raise ConnectionRefusedError("the server expects another client")
-        _received(connection, _length(connection))
+        receive(connection, _length(connection))
         connection.settimeout(seconds + _GRACE_SECONDS if seconds else None)
     except BaseException:
         connection.close()
@@ -112,7 +113,7 @@ def _call(connection: socket.socket, name: str, arguments: Sequence[object]) -> 
     """Call a function; an error there is a RuntimeError, a connection that broke an OSError."""
     items = b"".join(map(_item, (name, *arguments)))
     connection.sendall(struct.pack("<I", len(items)) + items)
-    answer = _received(connection, _length(connection))
+    answer = receive(connection, _length(connection))
     kind, content = answer[:1], answer[1:]
     if kind == b"e":
         raise RuntimeError(content.decode(errors="replace"))
@@ -129,18 +130,7 @@ def _item(value: object) -> bytes:
 
 
 def _length(connection: socket.socket) -> int:
-    (length,) = struct.unpack("<I", _received(connection, 4))
+    (length,) = struct.unpack("<I", receive(connection, 4))
     if length > _MOST_ANSWER:
         raise ConnectionAbortedError("the server sends what is no answer")
     return int(length)
-
-
-def _received(connection: socket.socket, count: int) -> bytes:
-    parts = []
-    while count:
-        part = connection.recv(min(count, 1 << 20))
-        if not part:
-            raise ConnectionResetError("the connection was closed")
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)

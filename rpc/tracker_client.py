@@ -11,6 +11,7 @@ import msgspec
 
 from rpc.board_facts import BoardFacts
 from rpc.tracker_protocol import DEFAULT_PORT, MAGIC, MOST_ANSWER, Code, checked_length, integer, message, number
+from rpc.wire import receive
 from schedules.errors import UserError
 
 ANSWER_SECONDS = 10.0
@@ -145,7 +146,7 @@ def _connected(tracker: Address) -> Iterator[socket.socket]:
     try:
         with socket.create_connection((tracker.host, tracker.port), ANSWER_SECONDS) as connection:
             connection.sendall(integer(MAGIC))
-            if number(_exactly(connection, 4)) != MAGIC:
+            if number(receive(connection, 4)) != MAGIC:
                 raise UserError(f"tracker {tracker}: something else listens there")
             yield connection
     except TimeoutError:
@@ -161,19 +162,8 @@ def _connected(tracker: Address) -> Iterator[socket.socket]:
 
 
 def _receive(connection: socket.socket) -> list[Any]:
-    length = checked_length(_exactly(connection, 4), MOST_ANSWER)
-    answer = msgspec.json.decode(_exactly(connection, length), type=list[Any])
+    length = checked_length(receive(connection, 4), MOST_ANSWER)
+    answer = msgspec.json.decode(receive(connection, length), type=list[Any])
     if answer[:1] != [Code.SUCCESS]:
         raise ValueError(f"{answer!r:.80}")
     return answer
-
-
-def _exactly(connection: socket.socket, count: int) -> bytes:
-    parts = []
-    while count:
-        part = connection.recv(min(count, 1 << 16))
-        if not part:
-            raise ConnectionResetError("the connection was closed")
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)

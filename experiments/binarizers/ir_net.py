@@ -79,21 +79,22 @@ class IrNet(Binarizer):
     """Libra parameter binarization and the error decay estimator, the latter for activations, too."""
 
     name = "irnet"
+    estimator: type[ErrorDecaySign] = ErrorDecaySign
     paper = "Qin et al., Forward and Backward Information Retention for Accurate Binary Neural Networks, CVPR 2020"
 
     def inputs(self, geometry: Geometry) -> nn.Module:
         """Return the sign with the estimator."""
         del geometry
-        return ErrorDecaySign()
+        return self.estimator()
 
     def weights(self, geometry: Geometry) -> nn.Module:
         """Return the balanced sign."""
         del geometry
-        return BalancedSign(ErrorDecaySign())
+        return BalancedSign(self.estimator())
 
     def activation(self) -> nn.Module:
         """Return the same sign as for inputs."""
-        return ErrorDecaySign()
+        return self.estimator()
 
     def on_epoch(self, model: nn.Module, epoch: int, epochs: int) -> None:
         """Set t."""
@@ -109,18 +110,5 @@ class DirNet(IrNet):
     """
 
     name = "dirnet"
+    estimator = DistributionSensitiveSign
     paper = "Qin et al., Distribution-sensitive Information Retention for Accurate Binary Neural Network, IJCV 2023"
-
-    def inputs(self, geometry: Geometry) -> nn.Module:
-        """Return the sign with the estimator."""
-        del geometry
-        return DistributionSensitiveSign()
-
-    def weights(self, geometry: Geometry) -> nn.Module:
-        """Return the balanced sign."""
-        del geometry
-        return BalancedSign(DistributionSensitiveSign())
-
-    def activation(self) -> nn.Module:
-        """Return the same sign as for inputs."""
-        return DistributionSensitiveSign()

@@ -1,0 +1,33 @@
+"""Elementary functions and rows between binary layers, executed for each architecture and held against PyTorch."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import tvm_bnn
+
+
+class Functions(nn.Module):
+    """A binary layer behind everything that is computed by polynomials, and behind rows that are reduced."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.LayerNorm(48)
+        self.weight = nn.Parameter(torch.randn(48, 48))
+
+    def forward(self, x):
+        rows = F.softmax(4 * x, dim=-1) + self.norm(x)
+        y = F.gelu(rows) + torch.sigmoid(3 * rows) * torch.tanh(rows) + torch.exp(-rows.abs())
+        return y + 0.01 * F.linear(torch.where(x >= 0, 1.0, -1.0), torch.sign(self.weight))
+
+
+@pytest.mark.parametrize("target", ["native", "rpi4", "rpi2"])
+def test_float_functions_are_those_of_pytorch(tmp_path, target):
+    torch.manual_seed(0)
+    samples = (3 * torch.randn(1, 6, 48),)
+    report = tvm_bnn.compile_model(Functions().eval(), samples, target=target, output=tmp_path / "f.so").report
+    if report.parity is None:
+        pytest.skip(report.not_verified)
+    assert report.parity.agreeing == report.parity.samples
+    assert report.parity.max_difference < 1e-5
