@@ -11,7 +11,8 @@ packed, on words (see :mod:`schedules.bits`)
     ``bnn.tiled_count_conv2d`` and ``bnn.tiled_count_dense``
 
 and float layers whose weights are laid out for the kernels: ``bnn.blocked_conv2d`` / ``bnn.blocked_dense``, and
-``bnn.two_valued_conv2d`` / ``bnn.two_valued_dense``, whose weights of two values are stored as bits. On bytes (see
+``bnn.two_valued_conv2d`` / ``bnn.two_valued_dense``, whose weights of two values are stored as bits. Convolutions of
+images are ``bnn.winograd_conv2d`` (see :mod:`schedules.winograd`), whose input alone is NCHW. On bytes (see
 :mod:`schedules.int8`) they are ``bnn.activation_scale``, ``bnn.quantize``, ``bnn.int8_conv2d`` and ``bnn.int8_dense``,
 on bfloat16 (see :mod:`schedules.bf16`) ``bnn.round_bf16``, ``bnn.bf16_conv2d`` and ``bnn.bf16_dense``.
 
@@ -169,6 +170,11 @@ def blocked_dense(x: Expr, weights: Expr, channels: int) -> relax.Call:
     return call("blocked_dense", [x, weights], channels=channels)
 
 
+def winograd_conv2d(planes: Expr, weights: Expr, window: Window, channels: int) -> relax.Call:
+    """Float convolution of NCHW to NHWC with fewer products; see :func:`schedules.winograd.conv2d`."""
+    return call("winograd_conv2d", [planes, weights], channels=channels, **window_attrs(window))
+
+
 def two_valued_conv2d(x: Expr, bits: Expr, values: Expr, window: Window, channels: int) -> relax.Call:
     """``bnn.blocked_conv2d`` with weights stored as bits; see :func:`schedules.conv2d.two_valued_conv2d`."""
     return call("two_valued_conv2d", [x, bits, values], channels=channels, **window_attrs(window))
@@ -255,6 +261,12 @@ def _infer_rows(dtype: str) -> _Infer:
     return lambda node: relax.TensorType((*shape_of(node.args[0])[:-1], int(node.attrs["channels"])), dtype)
 
 
+def _infer_planes(node: relax.Call) -> relax.TensorType:
+    count, _, height, width = shape_of(node.args[0])
+    vertical, horizontal = window_of(node).axes(height, width)
+    return relax.TensorType((count, vertical.out, horizontal.out, int(node.attrs["channels"])), "float32")
+
+
 def _infer_counts(node: relax.Call) -> relax.TensorType:
     weights = node.args[1]
     word_bits = int(dtype_of(weights).removeprefix("uint"))
@@ -303,6 +315,7 @@ _OPERATORS: dict[str, tuple[Callable[..., relax.Call], _Infer]] = {
     "tiled_count_dense": (tiled, _infer_rows("int32")),
     "blocked_conv2d": (blocked_conv2d, _infer_channels("float32")),
     "blocked_dense": (blocked_dense, _infer_rows("float32")),
+    "winograd_conv2d": (winograd_conv2d, _infer_planes),
     "two_valued_conv2d": (two_valued_conv2d, _infer_channels("float32")),
     "two_valued_dense": (two_valued_dense, _infer_rows("float32")),
     "activation_scale": (activation_scale, _infer_scale),

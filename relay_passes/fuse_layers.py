@@ -27,7 +27,7 @@ _ANCHORS = frozenset(
         *("packed_conv2d", "packed_dense", "packed_matmul", "count_conv2d", "count_dense"),
         *("tiled_conv2d", "tiled_dense", "tiled_count_conv2d", "tiled_count_dense"),
         *("blocked_conv2d", "blocked_dense", "two_valued_conv2d", "two_valued_dense"),
-        *("int8_conv2d", "int8_dense", "bf16_conv2d", "bf16_dense"),
+        *("winograd_conv2d", "int8_conv2d", "int8_dense", "bf16_conv2d", "bf16_dense"),
     )
 )
 PACK = "relax.bnn.pack"

@@ -12,7 +12,7 @@ import tvm
 from tvm import relax, te
 
 from relay_passes.dialect import dtype_of, shape_of, window_of
-from schedules import bf16, int8
+from schedules import bf16, int8, winograd
 from schedules.amx import LANES
 from schedules.amx_blocks import Layer
 from schedules.amx_counts import counts
@@ -64,6 +64,14 @@ def _round_bf16(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
     top, bottom = (int(rows) for rows in node.attrs["rows"])
     function = bf16.round_rows((samples, height, width), (top, bottom), *_sizes(node, "start", "length"))
     return relax.call_tir(builder.add_func(function, "round_bf16"), list(node.args), out_ty=node.ty)
+
+
+def _winograd_conv2d(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
+    planes, weights = node.args
+    count, depth, height, width = shape_of(planes)
+    (channels,) = _sizes(node, "channels")
+    function = winograd.conv2d((count, depth, height, width), shape_of(weights), window_of(node), channels)
+    return relax.call_tir(builder.add_func(function, "winograd_conv2d"), [planes, weights], out_ty=node.ty)
 
 
 def _conv2d_on_rows(node: relax.Call) -> list[Any]:
@@ -166,6 +174,7 @@ _RULES: dict[str, _Legalize] = {
     "blocked_dense": _kernel(dense, lambda node: _sizes(node, "channels")),
     "two_valued_conv2d": _kernel(two_valued_conv2d, lambda node: [window_of(node), *_sizes(node, "channels")]),
     "two_valued_dense": _kernel(two_valued_dense, lambda node: _sizes(node, "channels")),
+    "winograd_conv2d": _winograd_conv2d,
     "activation_scale": _kernel(int8.activation_scale, lambda _node: []),
     "quantize": _quantize,
     "int8_conv2d": _kernel(int8.conv2d, _conv2d_on_rows),

@@ -35,6 +35,7 @@ from relay_passes.slice_conv3d import slice_conv3d
 from relay_passes.split_transposed_conv2d import split_transposed_conv2d
 from relay_passes.to_nhwc import to_nhwc
 from relay_passes.widen_conv1d import widen_conv1d
+from relay_passes.winograd_convolutions import winograd_convolutions
 from schedules.dot import Dot
 from schedules.errors import UserError
 from schedules.isa import Isa
@@ -109,6 +110,7 @@ def pack(isa: Isa, dot: Dot | None = None, tiles: bool = False) -> list[Pass]:
         _pass(compare_counts),
         *tiled,
         *narrow,
+        _pass(winograd_convolutions, isa),
         _pass(block_float_layers, isa),
     ]
 

@@ -10,13 +10,14 @@ from typing import Any
 import tvm
 from tvm import s_tir
 
-from schedules import amx, amx_counts, bconv2d, bf16, conv2d, int8, reference
+from schedules import amx, amx_counts, bconv2d, bf16, conv2d, int8, reference, winograd
 from schedules.amx_schedule import schedule_in_tiles
 from schedules.bitpack import PACK_WORDS
 from schedules.dot import Dot, dot_between
 from schedules.isa import ISAS, Isa
 from schedules.loops import schedule_loops
-from schedules.tile import Tile, choose_single_tile, choose_tile, depth_of_loads, schedule_anchored
+from schedules.tile import Factors, Tile, choose_single_tile, choose_tile, depth_of_loads, fixed, schedule_anchored
+from schedules.winograd_schedule import choose_pairs, schedule_winograd
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,13 +49,16 @@ BINARY_CONV2D = Kernel("bconv2d", bconv2d.ANCHOR, bconv2d.bconv2d, reference.con
 BINARY_DENSE = Kernel("bdense", bconv2d.ANCHOR, bconv2d.bdense, reference.dense, lambda isa: isa.binary_lanes)
 FLOAT_CONV2D = Kernel("conv2d", conv2d.ANCHOR, conv2d.conv2d, reference.conv2d, lambda isa: isa.float_lanes)
 FLOAT_DENSE = Kernel("dense", conv2d.ANCHOR, conv2d.dense, reference.dense, lambda isa: isa.float_lanes)
+WINOGRAD_CONV2D = Kernel(
+    "conv2d_winograd", winograd.ANCHOR, winograd.conv2d, reference.conv2d, lambda isa: isa.float_lanes
+)
 INT8_CONV2D = Kernel("conv2d_int8", int8.ANCHOR, int8.conv2d, reference.conv2d, lambda isa: isa.float_lanes)
 INT8_DENSE = Kernel("dense_int8", int8.ANCHOR, int8.dense, reference.dense, lambda isa: isa.float_lanes)
 BF16_CONV2D = Kernel("conv2d_bf16", bf16.ANCHOR, bf16.conv2d, reference.conv2d, lambda isa: isa.float_lanes)
 BF16_DENSE = Kernel("dense_bf16", bf16.ANCHOR, bf16.dense, reference.dense, lambda isa: isa.float_lanes)
 
 KERNELS = (
-    *(BINARY_CONV2D, BINARY_DENSE, FLOAT_CONV2D, FLOAT_DENSE),
+    *(BINARY_CONV2D, BINARY_DENSE, FLOAT_CONV2D, FLOAT_DENSE, WINOGRAD_CONV2D),
     *(INT8_CONV2D, INT8_DENSE, BF16_CONV2D, BF16_DENSE),
 )
 _OF_ANCHOR = {
@@ -62,13 +66,17 @@ _OF_ANCHOR = {
     conv2d.ANCHOR: (FLOAT_CONV2D, FLOAT_DENSE),
     int8.ANCHOR: (INT8_CONV2D, INT8_DENSE),
     bf16.ANCHOR: (BF16_CONV2D, BF16_DENSE),
+    winograd.ANCHOR: (WINOGRAD_CONV2D,),
 }
 #: Those whose innermost reduction an instruction does.
 _NARROW = (int8.ANCHOR, bf16.ANCHOR)
+#: Those whose input no tile loads as vectors along the depth.
+_WITHOUT_LOADS = (*_NARROW, winograd.ANCHOR)
 #: Every row of the table: each kernel on each instruction set. Tests and benchmarks run them all.
 VARIANTS = tuple((kernel, isa) for kernel in KERNELS for isa in ISAS)
 
 _SPATIAL_OF_CONVOLUTION = 4
+_FLOAT_BYTES = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +117,8 @@ class Anchored:
         Whether the weights are unpacked for each tile of channels.
     per_group
         Channels of the anchor that read the same inputs.
+    columns
+        Of the output that a pixel of the tile is: two where they share products.
     """
 
     kernel: Kernel
@@ -120,10 +130,11 @@ class Anchored:
     terms: int
     unpacks: bool
     per_group: int
+    columns: int = 1
 
     def loads_vectors(self, isa: Isa) -> bool:
         """Tell whether the input is loaded as vectors along the depth, not broadcast from memory."""
-        return self.kernel.anchor not in _NARROW and not isa.broadcasts_from_memory
+        return self.kernel.anchor not in _WITHOUT_LOADS and not isa.broadcasts_from_memory
 
     def is_within_group(self, vectors: int) -> bool:
         """Tell whether no tile of so many vectors reaches into the next group, whose inputs are in another place."""
@@ -136,6 +147,8 @@ def anchored(schedule: s_tir.Schedule, isa: Isa) -> Anchored | None:
     anchor = next((name for name in _OF_ANCHOR if name in blocks), None)
     if anchor is None:
         return None
+    if anchor == winograd.ANCHOR:
+        return _in_pairs(schedule, blocks, isa)
     reduction = schedule.get(blocks[anchor])
     shape = tuple(int(extent) for extent in reduction.writes[0].source.shape)
     activations, weights = (region.source for region in reduction.reads)
@@ -157,6 +170,38 @@ def anchored(schedule: s_tir.Schedule, isa: Isa) -> Anchored | None:
     return dataclasses.replace(layer, tile=dataclasses.replace(tile, depth=depth_of_loads(depth, lanes)))
 
 
+def _in_pairs(schedule: s_tir.Schedule, blocks: dict[str, s_tir.schedule.SBlockRV], isa: Isa) -> Anchored:
+    """Return what there is to know of a layer whose outputs are computed two at a time."""
+    total, shared = (schedule.get(blocks[name]) for name in (winograd.ANCHOR, winograd.SHARED))
+    *_, transformed, weights = (region.source for region in total.reads)
+    count, rows, pairs, columns, channels = (int(extent) for extent in total.writes[0].source.shape)
+    row_bytes = math.prod(int(extent) for extent in transformed.shape[2:]) * _FLOAT_BYTES
+    lanes, span = int(weights.shape[-1]), _span(schedule, blocks)
+    kernel_h = int(weights.shape[1])
+    stride = max(1, (int(transformed.shape[1]) - kernel_h) // max(1, rows - 1))
+    read = kernel_h, stride, row_bytes
+    tile = choose_pairs((rows, pairs), read, channels, lanes, isa, span)
+    depths = [int(sums.iter_vars[-1].dom.extent) for sums in (shared, total)]
+    steps = sum(_steps(schedule, blocks[name]) for name in (winograd.SHARED, winograd.ANCHOR))
+    shape = (count, rows, pairs, channels)
+    return Anchored(WINOGRAD_CONV2D, tile, None, shape, math.gcd(*depths), span, steps, False, channels, columns)
+
+
+def schedule_layer(
+    schedule: s_tir.Schedule,
+    layer: Anchored,
+    tile: Tile,
+    isa: Isa,
+    pixel_factors: Factors = fixed,
+    row_factors: Factors = fixed,
+) -> None:
+    """Schedule a lowered layer in place by a tile; factors as for :func:`schedules.tile.schedule_anchored`."""
+    if layer.kernel is WINOGRAD_CONV2D:
+        schedule_winograd(schedule, tile, isa, pixel_factors, row_factors)
+    else:
+        schedule_anchored(schedule, layer.kernel.anchor, tile, layer.dot, pixel_factors, row_factors)
+
+
 def schedule_function(function: tvm.tirx.PrimFunc, isa: Isa) -> tuple[tvm.tirx.PrimFunc, Choice]:
     """Return a lowered layer scheduled for an instruction set, and what was chosen for it."""
     schedule = s_tir.Schedule(tvm.IRModule({"main": function}))
@@ -172,7 +217,7 @@ def schedule_function(function: tvm.tirx.PrimFunc, isa: Isa) -> tuple[tvm.tirx.P
         product = bconv2d.PRODUCT in names
         schedule_loops(schedule, isa.float_lanes)
         return schedule.mod["main"], Choice("bmatmul" if product else "loops", isa.name, None)
-    schedule_anchored(schedule, layer.kernel.anchor, layer.tile, layer.dot)
+    schedule_layer(schedule, layer, layer.tile, isa)
     return schedule.mod["main"], Choice(layer.kernel.name, isa.name, layer.tile)
 
 

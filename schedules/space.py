@@ -19,8 +19,8 @@ from tvm import s_tir
 
 from schedules import bconv2d
 from schedules.isa import Isa
-from schedules.kernel import Anchored, anchored
-from schedules.tile import Schedule, Tile, depth_of_loads, divisors, schedule_anchored
+from schedules.kernel import WINOGRAD_CONV2D, Anchored, anchored, schedule_layer
+from schedules.tile import Schedule, Tile, depth_of_loads, divisors
 from schedules.workload import workload_hash
 
 #: Weight vectors of a tile, at most: rows of a linear layer have no pixels, so their accumulators are all along them.
@@ -46,7 +46,9 @@ def designs(layer: Anchored, isa: Isa, threads: int = 1, caches: bool = True) ->
             _shared(layer, threads),
         )
         for groups, depth, unroll, rows, shared in knobs:
-            if layer.depth % (depth * unroll) or not (caches or (rows is None and vectors <= _MOST_VECTORS // 2)):
+            if layer.depth % (depth * unroll) or not (
+                caches or (rows == layer.tile.rows and vectors <= _MOST_VECTORS // 2)
+            ):
                 continue
             pixels = _most_pixels(layer, isa, Tile(0, vectors, layer.tile.lanes, groups, depth, unroll, rows, shared))
             if pixels:
@@ -63,8 +65,8 @@ def _most_pixels(layer: Anchored, isa: Isa, tile: Tile) -> int:
     if tile.unroll > 1:
         # With more than half of the registers accumulating, LLVM mixes the steps and spills.
         registers = min(registers, isa.registers // 2 + tile.vectors + _TEMPORARIES)
-    loads = 1 if tile.depth > 1 else 0
-    most = (registers - tile.vectors - _TEMPORARIES) // (tile.vectors + loads)
+    loads, vectors = 1 if tile.depth > 1 else 0, tile.vectors * layer.columns
+    most = (registers - vectors - _TEMPORARIES) // (vectors + loads)
     plain = dataclasses.replace(layer.tile, pixels=0)
     if dataclasses.replace(tile, pixels=0) == plain:
         most = max(most, layer.tile.pixels)
@@ -91,10 +93,12 @@ def _depths(layer: Anchored, vectors: int, isa: Isa) -> Sequence[int]:
 
 
 def _unrolled(layer: Anchored) -> Sequence[int]:
-    return [1] if layer.dot is not None else _UNROLLED
+    return [1] if layer.dot is not None or layer.kernel is WINOGRAD_CONV2D else _UNROLLED
 
 
 def _rows(layer: Anchored) -> Sequence[int | None]:
+    if layer.kernel is WINOGRAD_CONV2D:
+        return [layer.tile.rows]
     rows = layer.shape[-3] if len(layer.shape) > _PIXELS_AND_CHANNELS else 1
     return [None] if rows == 1 or layer.unpacks else [None, rows // 2]
 
@@ -104,13 +108,14 @@ _SEVERAL = 2
 
 
 def _shared(layer: Anchored, threads: int) -> Sequence[int | None]:
-    return [None, 1] if threads > 1 and len(layer.shape) > _PIXELS_AND_CHANNELS else [None]
+    is_open = threads > 1 and len(layer.shape) > _PIXELS_AND_CHANNELS and layer.kernel is not WINOGRAD_CONV2D
+    return [None, 1] if is_open else [None]
 
 
 def generate(schedule: Schedule, isa: Isa, threads: int = 1, caches: bool = True) -> list[Schedule]:
     """Return a schedule for every design, with what is open drawn at random; for ``ScheduleFn``."""
     layer = _anchored(schedule, isa)
-    return [_designed(schedule, layer, tile, None) for tile in designs(layer, isa, threads, caches)]
+    return [_designed(schedule, layer, tile, isa, None) for tile in designs(layer, isa, threads, caches)]
 
 
 def default_point(function: tvm.tirx.PrimFunc, isa: Isa) -> Schedule:
@@ -119,7 +124,7 @@ def default_point(function: tvm.tirx.PrimFunc, isa: Isa) -> Schedule:
     layer = _anchored(schedule, isa)
     closed = dataclasses.replace(layer.tile, pixels=0)
     (design,) = [tile for tile in designs(layer, isa) if dataclasses.replace(tile, pixels=0) == closed]
-    return _designed(schedule, layer, design, layer.tile)
+    return _designed(schedule, layer, design, isa, layer.tile)
 
 
 def _anchored(schedule: Schedule, isa: Isa) -> Anchored:
@@ -129,7 +134,7 @@ def _anchored(schedule: Schedule, isa: Isa) -> Anchored:
     return layer
 
 
-def _designed(schedule: Schedule, layer: Anchored, design: Tile, drawn: Tile | None) -> Schedule:
+def _designed(schedule: Schedule, layer: Anchored, design: Tile, isa: Isa, drawn: Tile | None) -> Schedule:
     """Return a copy of a schedule, scheduled by a design; ``drawn`` decides what it leaves open, None leaves it so."""
 
     def pixels(on: Schedule, loop: s_tir.schedule.LoopRV, most: int) -> list[Any]:
@@ -141,7 +146,7 @@ def _designed(schedule: Schedule, layer: Anchored, design: Tile, drawn: Tile | N
         return _drawn(on, loop, most, inner)
 
     copy = schedule.copy()
-    schedule_anchored(copy, layer.kernel.anchor, design, layer.dot, pixels, rows)
+    schedule_layer(copy, layer, design, isa, pixels, rows)
     return copy
 
 

@@ -99,7 +99,7 @@ def choose_tile(pixels: int, channels: int, steps: int, lanes: int, isa: Isa, sp
         if p * v <= room and v <= _MOST_VECTORS and p * v + v + _TEMPORARIES <= isa.registers
     ]
     best = max(candidates, key=lambda tile: (tile[0] * tile[1] / (tile[0] + tile[1]), tile[0]))
-    return Tile(best[0], best[1], lanes, _groups(blocks, best[1], lanes, span))
+    return Tile(best[0], best[1], lanes, groups_of(blocks, best[1], lanes, span))
 
 
 def choose_single_tile(channels: int, lanes: int, isa: Isa, span: int | None) -> Tile:
@@ -117,7 +117,7 @@ def choose_single_tile(channels: int, lanes: int, isa: Isa, span: int | None) ->
     blocks = channels // lanes
     most = min(_SUMS_IN_FLIGHT, _BYTES_IN_FLIGHT // (lanes * _BYTES_OF_A_SUM), isa.registers - _TEMPORARIES)
     vectors = max(v for v in divisors(blocks) if v <= most)
-    return Tile(1, vectors, lanes, _groups(blocks, vectors, lanes, span))
+    return Tile(1, vectors, lanes, groups_of(blocks, vectors, lanes, span))
 
 
 #: Four cycles of latency on two ports.
@@ -128,7 +128,7 @@ _BYTES_IN_FLIGHT = 256
 _BYTES_OF_A_SUM = 4
 
 
-def _groups(blocks: int, vectors: int, lanes: int, span: int | None) -> int | None:
+def groups_of(blocks: int, vectors: int, lanes: int, span: int | None) -> int | None:
     """Return how many tiles of channels fill whole words; None if none do, or nothing is packed."""
     groups = (g for g in divisors(blocks // vectors) if span is not None and g * vectors * lanes % span == 0)
     return next(groups, None)
@@ -177,7 +177,7 @@ def schedule_anchored(
     for block in inlinable(schedule, anchor):
         schedule.compute_inline(block)
     reduction = schedule.get_sblock(anchor)
-    value, pack = _value_and_pack(schedule, reduction)
+    value, pack = value_and_pack(schedule, reduction)
     vectorize_pad(schedule, tile.lanes)
 
     *outer, pixel, channel = schedule.get_loops(value)
@@ -250,10 +250,11 @@ def _load_vectors(schedule: Schedule, reduction: s_tir.schedule.SBlockRV, step: 
     schedule.vectorize(depth)
 
 
-def inlinable(schedule: Schedule, anchor: str) -> list[s_tir.schedule.SBlockRV]:
+def inlinable(schedule: Schedule, *kept: str) -> list[s_tir.schedule.SBlockRV]:
     """Return the elementwise blocks that may disappear into their consumers, producers first.
 
-    Kept are the anchor, padding, what leaves the function, and what ``pack`` compares: packing reads whole vectors.
+    Kept are the anchor and others that ``kept`` names, padding, what leaves the function, and what ``pack`` compares:
+    packing reads whole vectors.
     """
     outputs = _names(schedule, schedule.get_output_blocks("root"))
     found = []
@@ -261,7 +262,7 @@ def inlinable(schedule: Schedule, anchor: str) -> list[s_tir.schedule.SBlockRV]:
         name = schedule.get(block).name_hint
         consumers = _names(schedule, schedule.get_consumers(block))
         if (
-            name in (anchor, "pad")
+            name in (*kept, "pad")
             or name.startswith(UNPACK)
             or name in outputs
             or any(consumer.startswith(PACK) for consumer in consumers)
@@ -271,7 +272,7 @@ def inlinable(schedule: Schedule, anchor: str) -> list[s_tir.schedule.SBlockRV]:
     return found
 
 
-def _value_and_pack(
+def value_and_pack(
     schedule: Schedule, reduction: s_tir.schedule.SBlockRV
 ) -> tuple[s_tir.schedule.SBlockRV, s_tir.schedule.SBlockRV | None]:
     """Return the block that computes the layer's value, and the one that packs it, if there is such.

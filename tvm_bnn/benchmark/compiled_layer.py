@@ -13,10 +13,12 @@ from tvm import relax
 from tvm.runtime.vm import VirtualMachine
 
 from relay_passes import dialect, pipeline
+from relay_passes.block_float_layers import block_float_layers
 from relay_passes.compare_counts import compare_counts
 from relay_passes.count_in_tiles import count_in_tiles
-from relay_passes.pack_layers import block_channels, packed_weights
+from relay_passes.pack_layers import packed_weights
 from relay_passes.rewrite import MAIN, constant
+from relay_passes.winograd_convolutions import is_worth_it, winograd_convolutions
 from schedules import bits, reference
 from schedules.amx import has_tiles
 from schedules.border import border_table
@@ -78,8 +80,14 @@ def lowered_layer(workload: Workload, operands: Operands, isa: Isa, tiles: bool 
 
 
 def layer_input(workload: Workload, operands: Operands, isa: Isa) -> Array:
-    """Return what the layer is called on: packed words, or float32."""
-    return bits.pack(operands.x, isa.word_bits, workload.groups) if workload.binary else operands.x
+    """Return what the layer is called on: packed words, or float32, for some kernels as planes."""
+    if workload.binary:
+        return bits.pack(operands.x, isa.word_bits, workload.groups)
+    return np.ascontiguousarray(np.moveaxis(operands.x, -1, 1)) if _reads_planes(workload, operands) else operands.x
+
+
+def _reads_planes(workload: Workload, operands: Operands) -> bool:
+    return is_worth_it(operands.weight.shape, (workload.height, workload.width), workload.window)
 
 
 def choice_of(scheduled: tvm.IRModule) -> str:
@@ -113,15 +121,25 @@ def _binary_module(workload: Workload, operands: Operands, isa: Isa) -> tvm.IRMo
 
 
 def _float_module(workload: Workload, operands: Operands, isa: Isa) -> tvm.IRModule:
-    x = relax.Var("x", relax.TensorType(operands.x.shape, "float32"))
-    weights = constant(block_channels(operands.weight, isa.float_lanes))
+    """Return the layer as a model has it, after the passes that lay its weights out."""
+    x = relax.Var("x", relax.TensorType(layer_input(workload, operands, isa).shape, "float32"))
+    window = workload.window
     builder = relax.BlockBuilder()
     with builder.function(MAIN, [x]):
         with builder.dataflow():
-            made = builder.emit(dialect.blocked_conv2d(x, weights, workload.window, workload.outputs))
-            result = builder.emit_output(made)
+            nhwc = builder.emit(relax.op.permute_dims(x, [0, 2, 3, 1])) if _reads_planes(workload, operands) else x
+            made = relax.op.nn.conv2d(
+                nhwc,
+                constant(operands.weight),
+                strides=list(window.strides),
+                padding=list(window.padding),
+                dilation=list(window.dilation),
+                data_layout="NHWC",
+                kernel_layout="OHWI",
+            )
+            result = builder.emit_output(builder.emit(made))
         builder.emit_func_output(result)
-    return builder.get()
+    return block_float_layers(winograd_convolutions(builder.get(), isa), isa)
 
 
 #: Sums of some hundred float32 products in another order, relative to the largest.

@@ -15,7 +15,7 @@ BINARY, FLOAT = QUANTITIES = ("binary", "float32")
 #: Kernels that do a layer's products; what else a layer left behind (sums, packing) counts none.
 _PRODUCTS = {
     **dict.fromkeys(("bconv2d", "bconv2d_amx", "bdense", "bdense_amx", "bmatmul"), BINARY),
-    **dict.fromkeys(("conv2d", "dense"), FLOAT),
+    **dict.fromkeys(("conv2d", "conv2d_winograd", "dense"), FLOAT),
 }
 
 

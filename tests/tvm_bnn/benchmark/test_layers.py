@@ -22,6 +22,7 @@ TINY = [
     Workload("grouped", 5, 6, 32, 16, groups=2),
     Workload("dilated", 9, 7, 32, 16, DILATED),
     Workload("float", 6, 5, 3, 20, binary=False),
+    Workload("stem", 6, 16, 3, 20, binary=False),
 ]
 HERE = [target for target in (native(), *TARGETS) if target.machine == host.machine() and target.runs_here]
 
@@ -31,7 +32,8 @@ HERE = [target for target in (native(), *TARGETS) if target.machine == host.mach
 def test_a_compiled_layer_is_checked_and_runs(workload, target):
     made = compiled_layer.compile_layer(workload, operands_of(workload), target, "zig")
     made.call()
-    assert made.choice.startswith("bconv2d/" if workload.binary else "conv2d/")
+    kernel = {"float": "conv2d", "stem": "conv2d_winograd"}.get(workload.name, "bconv2d")
+    assert made.choice.startswith(f"{kernel}/")
     assert " + " not in made.choice
 
 
