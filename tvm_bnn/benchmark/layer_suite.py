@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from rpc.measurement import measure
+from schedules.window import Window
 from tvm_bnn.benchmark.compiled_layer import compile_layer
 from tvm_bnn.benchmark.options import Plan
 from tvm_bnn.benchmark.peaks import Peak, best_peak
 from tvm_bnn.benchmark.peers.catalog import LAYER_PEERS
 from tvm_bnn.benchmark.peers.unavailable import Unavailable
-from tvm_bnn.benchmark.records import OURS, Record
+from tvm_bnn.benchmark.records import CALL_NS, OURS, Record
 from tvm_bnn.benchmark.workloads import SEED, WORKLOADS, Operands, Workload, operands_of
 
 SUITE = "layers"
+#: A layer that does next to nothing: what remains is the call.
+_NOTHING = Workload("nothing", 1, 1, 32, 32, Window((1, 1)))
+_CALL = "a call of nothing"
 
 
 def run(plan: Plan) -> Iterator[list[Record]]:
@@ -40,11 +44,12 @@ def measure_layer(workload: Workload, plan: Plan, peak: Peak) -> list[Record]:
     operands = operands_of(workload)
     compiled = compile_layer(workload, operands, plan.target, plan.toolchain, plan.logs)
     limit = peak.work(plan.threads)
-    calls: dict[str, Callable[[], object]] = {OURS: compiled.call, peak.system: limit.call}
+    nothing = compile_layer(_NOTHING, operands_of(_NOTHING), plan.target, plan.toolchain)
+    calls: dict[str, Callable[[], object]] = {OURS: compiled.call, _CALL: nothing.call, peak.system: limit.call}
     peers, skipped = _peers(workload, operands, plan.threads) if plan.peers else ({}, {})
     times = measure({**calls, **peers}, plan.repeats)
 
-    def record(system: str, work: float, **facts: str) -> Record:
+    def record(system: str, work: float, **facts: str | float) -> Record:
         return Record(
             suite=SUITE,
             case=workload.name,
@@ -58,8 +63,10 @@ def measure_layer(workload: Workload, plan: Plan, peak: Peak) -> list[Record]:
             seed=SEED,
         )
 
+    facts: dict[str, str | float] = {"kernel": compiled.choice, "schedule": compiled.schedule}
+    facts |= {"target": plan.target.name, CALL_NS: times[_CALL].median_ns}
     return [
-        record(OURS, workload.macs, kernel=compiled.choice, schedule=compiled.schedule, target=plan.target.name),
+        record(OURS, workload.macs, **facts),
         record(peak.system, limit.amount),
         *(record(system, workload.macs) for system in (*peers, *skipped)),
     ]

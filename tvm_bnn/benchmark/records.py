@@ -18,6 +18,8 @@ PROTOCOL = 1
 #: How records call what this project compiled, and how they call the machine's own limits.
 OURS = "tvm_bnn"
 PEAK = "peak"
+#: The fact that says what a call of a layer from Python takes by itself, in ns.
+CALL_NS = "call_ns"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +73,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     def rate(self) -> float | None:
         """Work a second by the median time, in G; None if it was not measured or counts nothing."""
         return self.work / self.samples.median_ns if self.samples is not None and self.work else None
+
+    @property
+    def kernel_rate(self) -> float | None:
+        """The same without what the call from Python takes, as far as that is known."""
+        if self.samples is None or not self.work:
+            return None
+        return self.work / (self.samples.median_ns - float(self.facts.get(CALL_NS, 0)))
 
 
 def append(path: Path, records: Sequence[Record]) -> None:

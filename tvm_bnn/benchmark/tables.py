@@ -38,10 +38,10 @@ def rate_cell(record: Record) -> str:
 
 
 def share_cell(record: Record, peak: Record | None) -> str:
-    """Return which share of a peak of the same run a record reaches."""
-    if record.rate is None or peak is None or not peak.rate:
+    """Return which share of a peak of the same run a record's kernel reaches; the peak knows no Python either."""
+    if record.kernel_rate is None or peak is None or not peak.rate:
         return MISSING
-    return f"{record.rate / peak.rate:.0%}"
+    return f"{record.kernel_rate / peak.rate:.0%}"
 
 
 def ratio_cell(ours: Samples | None, other: Record | None) -> str:
