@@ -16,7 +16,8 @@ from schedules.bitpack import PACK_WORDS
 from schedules.dot import Dot, dot_between
 from schedules.isa import ISAS, Isa
 from schedules.loops import schedule_loops
-from schedules.tile import Tile, choose_single_tile, choose_tile, depth_of_loads, schedule_anchored
+from schedules.neon_tile import columns_at_once, neon_tile
+from schedules.tile import Tile, choose_single_tile, choose_tile, depth_of_loads, groups_of, schedule_anchored
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +110,8 @@ class Anchored:
         Whether the weights are unpacked for each tile of channels.
     per_group
         Channels of the anchor that read the same inputs.
+    columns
+        Of the window; 1 if there is none.
     """
 
     kernel: Kernel
@@ -120,10 +123,15 @@ class Anchored:
     terms: int
     unpacks: bool
     per_group: int
+    columns: int
 
     def loads_vectors(self, isa: Isa) -> bool:
         """Tell whether the input is loaded as vectors along the depth, not broadcast from memory."""
         return self.kernel.anchor not in _NARROW and not isa.broadcasts_from_memory
+
+    def unrolls_columns(self, isa: Isa) -> bool:
+        """Tell whether the columns of the window can be unrolled where the depth is a few words."""
+        return self.kernel.anchor == bconv2d.ANCHOR and self.loads_vectors(isa) and self.columns > 1
 
     def is_within_group(self, vectors: int) -> bool:
         """Tell whether no tile of so many vectors reaches into the next group, whose inputs are in another place."""
@@ -145,16 +153,22 @@ def anchored(schedule: s_tir.Schedule, isa: Isa) -> Anchored | None:
         lanes, group = int(weights.shape[-2]), int(weights.shape[-1])
         steps //= group
         dot = dot_between(str(activations.dtype), lanes) if group > 1 else None
-    if shape[-2] == 1 and anchor != bconv2d.ANCHOR and conv2d.UNPACK not in blocks:
+    per_group = shape[-1] if anchor in _NARROW else shape[-1] * depth // int(activations.shape[-1])
+    columns = int(reduction.iter_vars[-2].dom.extent) if len(shape) == _SPATIAL_OF_CONVOLUTION else 1
+    if anchor == bconv2d.ANCHOR and not isa.broadcasts_from_memory:
+        pixels, vectors = neon_tile(shape[-2], per_group // lanes, steps, lanes, isa)
+        tile = Tile(pixels, vectors, lanes, groups_of(shape[-1] // lanes, vectors, lanes, span))
+    elif shape[-2] == 1 and anchor != bconv2d.ANCHOR and conv2d.UNPACK not in blocks:
         tile = choose_single_tile(shape[-1], lanes, isa, span)
     else:
         tile = choose_tile(shape[-2], shape[-1], steps, lanes, isa, span)
     kernel = _OF_ANCHOR[anchor][0 if len(shape) == _SPATIAL_OF_CONVOLUTION else 1]
-    per_group = shape[-1] if anchor in _NARROW else shape[-1] * depth // int(activations.shape[-1])
-    layer = Anchored(kernel, tile, dot, shape, depth, span, terms, conv2d.UNPACK in blocks, per_group)
+    layer = Anchored(kernel, tile, dot, shape, depth, span, terms, conv2d.UNPACK in blocks, per_group, columns)
     if not (layer.loads_vectors(isa) and layer.is_within_group(tile.vectors)):
         return layer
-    return dataclasses.replace(layer, tile=dataclasses.replace(tile, depth=depth_of_loads(depth, lanes)))
+    loads = depth_of_loads(depth, lanes)
+    at_once = columns_at_once(depth, columns) if loads == depth and layer.unrolls_columns(isa) else 1
+    return dataclasses.replace(layer, tile=dataclasses.replace(tile, depth=loads, unroll=at_once))
 
 
 def schedule_function(function: tvm.tirx.PrimFunc, isa: Isa) -> tuple[tvm.tirx.PrimFunc, Choice]:
