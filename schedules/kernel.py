@@ -167,7 +167,8 @@ def anchored(schedule: s_tir.Schedule, isa: Isa) -> Anchored | None:
     if not (layer.loads_vectors(isa) and layer.is_within_group(tile.vectors)):
         return layer
     loads = depth_of_loads(depth, lanes)
-    at_once = columns_at_once(depth, columns) if loads == depth and layer.unrolls_columns(isa) else 1
+    shared = len(shape) == _SPATIAL_OF_CONVOLUTION and int(activations.shape[-2]) == shape[-2] + columns - 1
+    at_once = columns_at_once(depth, columns, shared) if loads == depth and layer.unrolls_columns(isa) else 1
     return dataclasses.replace(layer, tile=dataclasses.replace(tile, depth=loads, unroll=at_once))
 
 

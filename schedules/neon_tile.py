@@ -17,8 +17,9 @@ _A_LOAD = 0.5
 _BYTES_OF_WEIGHTS = 24 << 10
 #: After so few, start and end of a tile weigh more than its loads.
 _FEW_STEPS, _FEW_ACCUMULATORS = 4, 8
-#: Steps that follow each other without a branch, at most: 2.7 kB of code in tiles of 4x4.
-_STEPS_AT_ONCE = 12
+#: Steps that follow each other without a branch, at most: 1.8 kB of code in tiles of 4x4. More, as many loads as they
+#: bring, would spill; where columns share inputs (stride 1), there are fewer.
+_STEPS_AT_ONCE, _STEPS_OF_SHARED = 8, 12
 
 
 def neon_tile(pixels: int, blocks: int, steps: int, lanes: int, isa: Isa) -> tuple[int, int]:
@@ -48,6 +49,14 @@ def neon_tile(pixels: int, blocks: int, steps: int, lanes: int, isa: Isa) -> tup
     return min(candidates, key=lambda tile: (1 / tile[1] + _A_LOAD / tile[0], -tile[0]))
 
 
-def columns_at_once(depth: int, columns: int) -> int:
-    """Return how many columns of a window are unrolled: all, or one where a column is steps enough."""
-    return columns if depth * columns <= _STEPS_AT_ONCE else 1
+def columns_at_once(depth: int, columns: int, shared: bool) -> int:
+    """Return how many columns of a window are unrolled: all, or one where a column is steps enough.
+
+    Parameters
+    ----------
+    depth, columns
+        Words under a column, and columns.
+    shared
+        Whether a column of one pixel is the next column of the pixel before it.
+    """
+    return columns if depth * columns <= (_STEPS_OF_SHARED if shared else _STEPS_AT_ONCE) else 1

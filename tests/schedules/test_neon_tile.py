@@ -50,6 +50,9 @@ def test_a_tile_keeps_to_one_group():
     assert layer.is_within_group(layer.tile.vectors)
 
 
-@pytest.mark.parametrize(("depth", "columns", "unrolled"), [(1, 3, 3), (4, 3, 3), (5, 3, 1), (1, 7, 7), (8, 1, 1)])
-def test_columns_of_few_words_follow_each_other(depth, columns, unrolled):
-    assert columns_at_once(depth, columns) == unrolled
+@pytest.mark.parametrize(
+    ("depth", "columns", "shared", "unrolled"),
+    [(1, 3, False, 3), (2, 3, False, 3), (4, 3, True, 3), (4, 3, False, 1), (5, 3, True, 1), (1, 7, True, 7)],
+)
+def test_columns_of_few_words_follow_each_other(depth, columns, shared, unrolled):
+    assert columns_at_once(depth, columns, shared) == unrolled
