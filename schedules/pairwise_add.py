@@ -1,9 +1,9 @@
 """Count bits and add the counts of neighbouring bytes to 16-bit lanes in two instructions on ARM.
 
-``lanes + popcount(word)`` is ``vcnt.8`` and ``vpadal.u8`` on 32-bit ARM, ``cnt`` and ``uadalp`` on 64-bit ARM. LLVM finds
-the latter unless there is SVE. Then it takes SVE's ``cnt`` of 16-bit lanes, which overwrites its operand, so that copies
-and spills make it slower (Neoverse V1: 143 binary products a cycle in LLVM's model against 155). For 32 bits it emits
-``vcnt.8``, ``vpaddl.u8`` and ``vadd.i16``, a quarter more instructions in the innermost loop.
+``lanes + popcount(word)`` is ``vcnt.8`` and ``vpadal.u8`` on 32-bit ARM, ``cnt`` and ``uadalp`` on 64-bit ARM. For 32
+bits LLVM emits ``vcnt.8``, ``vpaddl.u8`` and ``vadd.i16``, a quarter more instructions in the innermost loop. For 64
+bits it finds the two unless there is SVE. Then it takes SVE's ``cnt`` of 16-bit lanes, which overwrites its operand, so
+that copies and spills make it slower (Neoverse V1: 143 binary products a cycle in LLVM's model against 155).
 """
 
 from __future__ import annotations
