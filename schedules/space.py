@@ -46,7 +46,7 @@ def designs(layer: Anchored, isa: Isa, threads: int = 1, caches: bool = True) ->
             _shared(layer, threads),
         )
         for groups, depth, unroll, rows, shared in knobs:
-            known = caches or (rows is None and vectors <= _MOST_VECTORS // 2)
+            known = caches or (rows is None and (vectors <= _MOST_VECTORS // 2 or vectors == layer.tile.vectors))
             if not (known and _fits_loops(layer, isa, depth * unroll)):
                 continue
             pixels = _most_pixels(layer, isa, Tile(0, vectors, layer.tile.lanes, groups, depth, unroll, rows, shared))
