@@ -16,7 +16,17 @@ from schedules.bitpack import PACK_WORDS
 from schedules.dot import Dot, dot_between
 from schedules.isa import ISAS, Isa
 from schedules.loops import schedule_loops
-from schedules.tile import Factors, Tile, choose_single_tile, choose_tile, depth_of_loads, fixed, schedule_anchored
+from schedules.neon_tile import columns_at_once, neon_tile
+from schedules.tile import (
+    Factors,
+    Tile,
+    choose_single_tile,
+    choose_tile,
+    depth_of_loads,
+    fixed,
+    groups_of,
+    schedule_anchored,
+)
 from schedules.winograd_schedule import choose_pairs, schedule_winograd
 
 
@@ -118,7 +128,9 @@ class Anchored:
     per_group
         Channels of the anchor that read the same inputs.
     columns
-        Of the output that a pixel of the tile is: two where they share products.
+        Of the window; 1 if there is none.
+    outputs
+        Neighbouring outputs that a pixel of the tile stands for: two where they share products.
     """
 
     kernel: Kernel
@@ -131,10 +143,15 @@ class Anchored:
     unpacks: bool
     per_group: int
     columns: int = 1
+    outputs: int = 1
 
     def loads_vectors(self, isa: Isa) -> bool:
         """Tell whether the input is loaded as vectors along the depth, not broadcast from memory."""
         return self.kernel.anchor not in _WITHOUT_LOADS and not isa.broadcasts_from_memory
+
+    def unrolls_columns(self, isa: Isa) -> bool:
+        """Tell whether the columns of the window can be unrolled where the depth is a few words."""
+        return self.kernel.anchor == bconv2d.ANCHOR and self.loads_vectors(isa) and self.columns > 1
 
     def is_within_group(self, vectors: int) -> bool:
         """Tell whether no tile of so many vectors reaches into the next group, whose inputs are in another place."""
@@ -158,23 +175,30 @@ def anchored(schedule: s_tir.Schedule, isa: Isa) -> Anchored | None:
         lanes, group = int(weights.shape[-2]), int(weights.shape[-1])
         steps //= group
         dot = dot_between(str(activations.dtype), lanes) if group > 1 else None
-    if shape[-2] == 1 and anchor != bconv2d.ANCHOR and conv2d.UNPACK not in blocks:
+    per_group = shape[-1] if anchor in _NARROW else shape[-1] * depth // int(activations.shape[-1])
+    columns = int(reduction.iter_vars[-2].dom.extent) if len(shape) == _SPATIAL_OF_CONVOLUTION else 1
+    if anchor == bconv2d.ANCHOR and not isa.broadcasts_from_memory:
+        pixels, vectors = neon_tile(shape[-2], per_group // lanes, steps, lanes, isa)
+        tile = Tile(pixels, vectors, lanes, groups_of(shape[-1] // lanes, vectors, lanes, span))
+    elif shape[-2] == 1 and anchor != bconv2d.ANCHOR and conv2d.UNPACK not in blocks:
         tile = choose_single_tile(shape[-1], lanes, isa, span)
     else:
         tile = choose_tile(shape[-2], shape[-1], steps, lanes, isa, span)
     kernel = _OF_ANCHOR[anchor][0 if len(shape) == _SPATIAL_OF_CONVOLUTION else 1]
-    per_group = shape[-1] if anchor in _NARROW else shape[-1] * depth // int(activations.shape[-1])
-    layer = Anchored(kernel, tile, dot, shape, depth, span, terms, conv2d.UNPACK in blocks, per_group)
+    layer = Anchored(kernel, tile, dot, shape, depth, span, terms, conv2d.UNPACK in blocks, per_group, columns)
     if not (layer.loads_vectors(isa) and layer.is_within_group(tile.vectors)):
         return layer
-    return dataclasses.replace(layer, tile=dataclasses.replace(tile, depth=depth_of_loads(depth, lanes)))
+    loads = depth_of_loads(depth, lanes)
+    shared = len(shape) == _SPATIAL_OF_CONVOLUTION and int(activations.shape[-2]) == shape[-2] + columns - 1
+    at_once = columns_at_once(depth, columns, shared) if loads == depth and layer.unrolls_columns(isa) else 1
+    return dataclasses.replace(layer, tile=dataclasses.replace(tile, depth=loads, unroll=at_once))
 
 
 def _in_pairs(schedule: s_tir.Schedule, blocks: dict[str, s_tir.schedule.SBlockRV], isa: Isa) -> Anchored:
     """Return what there is to know of a layer whose outputs are computed two at a time."""
     total, shared = (schedule.get(blocks[name]) for name in (winograd.ANCHOR, winograd.SHARED))
     *_, transformed, weights = (region.source for region in total.reads)
-    count, rows, pairs, columns, channels = (int(extent) for extent in total.writes[0].source.shape)
+    count, rows, pairs, outputs, channels = (int(extent) for extent in total.writes[0].source.shape)
     row_bytes = math.prod(int(extent) for extent in transformed.shape[2:]) * _FLOAT_BYTES
     lanes, span = int(weights.shape[-1]), _span(schedule, blocks)
     kernel_h = int(weights.shape[1])
@@ -184,7 +208,8 @@ def _in_pairs(schedule: s_tir.Schedule, blocks: dict[str, s_tir.schedule.SBlockR
     depths = [int(sums.iter_vars[-1].dom.extent) for sums in (shared, total)]
     steps = sum(_steps(schedule, blocks[name]) for name in (winograd.SHARED, winograd.ANCHOR))
     shape = (count, rows, pairs, channels)
-    return Anchored(WINOGRAD_CONV2D, tile, None, shape, math.gcd(*depths), span, steps, False, channels, columns)
+    depth = math.gcd(*depths)
+    return Anchored(WINOGRAD_CONV2D, tile, None, shape, depth, span, steps, False, channels, outputs=outputs)
 
 
 def schedule_layer(

@@ -36,19 +36,18 @@ def designs(layer: Anchored, isa: Isa, threads: int = 1, caches: bool = True) ->
     """
     found = []
     for vectors in divisors(layer.shape[-1] // layer.tile.lanes):
-        if vectors > _MOST_VECTORS:
+        if vectors > _MOST_VECTORS and vectors != layer.tile.vectors:
             continue
         knobs = itertools.product(
             _groups(layer, vectors),
             _depths(layer, vectors, isa),
-            _unrolled(layer),
+            _unrolled(layer, isa),
             _rows(layer),
             _shared(layer, threads),
         )
         for groups, depth, unroll, rows, shared in knobs:
-            if layer.depth % (depth * unroll) or not (
-                caches or (rows == layer.tile.rows and vectors <= _MOST_VECTORS // 2)
-            ):
+            known = caches or _is_known_without_caches(layer, vectors, rows)
+            if not (known and _fits_loops(layer, isa, depth * unroll)):
                 continue
             pixels = _most_pixels(layer, isa, Tile(0, vectors, layer.tile.lanes, groups, depth, unroll, rows, shared))
             if pixels:
@@ -65,7 +64,7 @@ def _most_pixels(layer: Anchored, isa: Isa, tile: Tile) -> int:
     if tile.unroll > 1:
         # With more than half of the registers accumulating, LLVM mixes the steps and spills.
         registers = min(registers, isa.registers // 2 + tile.vectors + _TEMPORARIES)
-    loads, vectors = 1 if tile.depth > 1 else 0, tile.vectors * layer.columns
+    loads, vectors = 1 if tile.depth > 1 else 0, tile.vectors * layer.outputs
     most = (registers - vectors - _TEMPORARIES) // (vectors + loads)
     plain = dataclasses.replace(layer.tile, pixels=0)
     if dataclasses.replace(tile, pixels=0) == plain:
@@ -92,8 +91,19 @@ def _depths(layer: Anchored, vectors: int, isa: Isa) -> Sequence[int]:
     return [depth, depth // 2] if depth % 4 == 0 else [depth]
 
 
-def _unrolled(layer: Anchored) -> Sequence[int]:
-    return [1] if layer.dot is not None or layer.kernel is WINOGRAD_CONV2D else _UNROLLED
+def _is_known_without_caches(layer: Anchored, vectors: int, rows: int | None) -> bool:
+    return rows == layer.tile.rows and (vectors <= _MOST_VECTORS // 2 or vectors == layer.tile.vectors)
+
+
+def _unrolled(layer: Anchored, isa: Isa) -> Sequence[int]:
+    if layer.dot is not None or layer.kernel is WINOGRAD_CONV2D:
+        return [1]
+    return sorted({*_UNROLLED, layer.columns}) if layer.unrolls_columns(isa) else _UNROLLED
+
+
+def _fits_loops(layer: Anchored, isa: Isa, steps: int) -> bool:
+    """Tell whether so many steps divide the depth, or are a whole row of the window."""
+    return layer.depth % steps == 0 or (layer.unrolls_columns(isa) and steps == layer.depth * layer.columns)
 
 
 def _rows(layer: Anchored) -> Sequence[int | None]:

@@ -17,6 +17,7 @@ from tvm.tirx import compilation_pipeline
 from schedules.amx_permission import ask_for_tiles
 from schedules.elementary import expand_elementary
 from schedules.imported import import_functions
+from schedules.neon_masks import neon_masks
 from schedules.pairwise_add import pairwise_add
 
 #: The name under which ``tvm.compile`` finds the pipeline.
@@ -47,7 +48,7 @@ def _pipeline() -> tuple[object, object, object]:
 
     def finalize_host() -> tvm.transform.Pass:
         passes = [
-            *(stack_locals, pairwise_add, expand_elementary, import_functions, ask_for_tiles),
+            *(stack_locals, pairwise_add, neon_masks, expand_elementary, import_functions, ask_for_tiles),
             *(tirx.transform.LowerTVMBuiltin(), tirx.transform.LowerIntrin()),
         ]
         return tvm.ir.transform.Sequential(passes)

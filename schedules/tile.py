@@ -47,7 +47,8 @@ class Tile:
         Steps of the reduction's innermost loop whose inputs are loaded as one vector a pixel and broadcast from its
         lanes; 1 if each is broadcast from memory.
     unroll
-        So many times ``depth`` steps follow each other without a branch.
+        So many times ``depth`` steps follow each other without a branch; where that is more than the loop has, the
+        columns of the window are unrolled as well, and all of them.
     rows
         Rows of the output that all tiles of channels are computed for before the next rows: their input stays in the
         cache nearest to the core, and the weights are read again. None for all rows: a tile of weights stays there
@@ -96,7 +97,7 @@ def choose_tile(pixels: int, channels: int, steps: int, lanes: int, isa: Isa, sp
         (p, v)
         for p in divisors(pixels)
         for v in divisors(blocks)
-        if p * v <= room and v <= _MOST_VECTORS and p * v + v + _TEMPORARIES <= isa.registers
+        if p * v <= room and v <= MOST_VECTORS and p * v + v + TEMPORARIES <= isa.registers
     ]
     best = max(candidates, key=lambda tile: (tile[0] * tile[1] / (tile[0] + tile[1]), tile[0]))
     return Tile(best[0], best[1], lanes, groups_of(blocks, best[1], lanes, span))
@@ -115,7 +116,7 @@ def choose_single_tile(channels: int, lanes: int, isa: Isa, span: int | None) ->
         As for :func:`choose_tile`.
     """
     blocks = channels // lanes
-    most = min(_SUMS_IN_FLIGHT, _BYTES_IN_FLIGHT // (lanes * _BYTES_OF_A_SUM), isa.registers - _TEMPORARIES)
+    most = min(_SUMS_IN_FLIGHT, _BYTES_IN_FLIGHT // (lanes * _BYTES_OF_A_SUM), isa.registers - TEMPORARIES)
     vectors = max(v for v in divisors(blocks) if v <= most)
     return Tile(1, vectors, lanes, groups_of(blocks, vectors, lanes, span))
 
@@ -135,14 +136,18 @@ def groups_of(blocks: int, vectors: int, lanes: int, span: int | None) -> int | 
 
 
 def depth_of_loads(depth: int, lanes: int) -> int:
-    """Return how many steps of a loop over the depth one vector load of the input can serve: at most its lanes."""
-    return max(divisor for divisor in divisors(depth) if divisor <= lanes)
+    """Return how many steps of a loop over the depth are loaded at once: at most a vector's lanes, if enough divide it.
+
+    Seven of 13 steps' lanes are worth more than the loop: what none divides well is loaded whole, up to two vectors.
+    """
+    most = max(divisor for divisor in divisors(depth) if divisor <= lanes)
+    return depth if most < lanes // 2 and depth <= 2 * lanes else most
 
 
 #: More weight vectors than this in flight spill: the tile wants its registers for accumulators.
-_MOST_VECTORS = 4
+MOST_VECTORS = 4
 #: An activation and a product.
-_TEMPORARIES = 2
+TEMPORARIES = 2
 _FEW_STEPS, _FEW_ACCUMULATORS = 8, 8
 
 
@@ -217,7 +222,10 @@ def _tile_reduction(schedule: Schedule, reduction: s_tir.schedule.SBlockRV, tile
     steps = loops[len(loops) - reduced :]
     if dot is None:
         steps, deep = steps[:-1], steps[-1]
-        deep, part = schedule.split(deep, [None, tile.depth * tile.unroll])
+        extent = int(schedule.get(deep).extent)
+        if tile.depth * tile.unroll > extent:
+            schedule.unroll(steps[-1])
+        deep, part = schedule.split(deep, [None, min(extent, tile.depth * tile.unroll)])
         steps.append(deep)
         schedule.reorder(*steps, part, pixel, vector, lane)
         schedule.unroll(part)

@@ -14,16 +14,17 @@ from schedules.border import border_table
 from schedules.kernel import FLOAT_DENSE, schedule_function
 from schedules.target import find_target
 from schedules.window import Window
+from tvm_bnn.benchmark.cycle_model import hottest_loop
 
 WINDOW = Window((3, 3), padding=(1, 1, 1, 1))
 
 
-def assembly_of_binary_convolution(name: str) -> str:
+def assembly_of_binary_convolution(name: str, channels: int = 256) -> str:
     target = find_target(name)
-    words = te.placeholder(wide((1, 14, 14, bits.words_for(256, target.isa.word_bits))), target.isa.word_dtype)
+    words = te.placeholder(wide((1, 14, 14, bits.words_for(channels, target.isa.word_bits))), target.isa.word_dtype)
     depth, lanes = words.shape[-1], target.isa.binary_lanes
     weights = te.placeholder(wide((256 // lanes, 3, 3, int(depth), lanes)), target.isa.word_dtype)
-    table = border_table(np.ones((256, 3, 3, 256)), WINDOW, 14, 14)
+    table = border_table(np.ones((256, 3, 3, channels)), WINDOW, 14, 14)
     border = te.placeholder(wide(table.shape), "int32")
     made = bconv2d(words, weights, border, WINDOW, 256)
     function, _ = schedule_function(te.create_prim_func([words, weights, border, made]), target.isa)
@@ -38,10 +39,12 @@ def test_a_binary_kernel_is_made_of_its_instruction_sets_popcount(name):
     assert not missing
 
 
-def test_sve_counts_16_bit_lanes_at_once():
-    assembly = assembly_of_binary_convolution("neoverse-v1")
-    assert re.search(r"cnt\tz\d+\.h", assembly)
-    assert "uadalp" not in assembly
+@pytest.mark.parametrize("name", ["neoverse-v1", "neoverse-v2"])
+def test_vectors_of_128_bits_are_counted_without_sve(name):
+    """SVE's cnt overwrites an operand: copies would come with it."""
+    loop = hottest_loop(assembly_of_binary_convolution(name))
+    assert sum("\tuadalp\t" in line for line in loop) == sum("\tcnt\t" in line for line in loop) > 0
+    assert not any(re.search(r"\bz\d+\.", line) for line in loop)
 
 
 @pytest.mark.parametrize("name", ["x86-avx512", "arm"])
@@ -63,6 +66,25 @@ def test_neon_broadcasts_from_the_lanes_of_what_one_load_brought():
     assembly = assembly_of_binary_convolution("arm")
     assert len(re.findall(r"dup\tv\d+\.8h, v\d+\.h\[[1-7]\]", assembly)) >= 7
     assert assembly.count("ld1r") < assembly.count("dup\t")
+
+
+@pytest.mark.parametrize(("channels", "steps"), [(16, 3), (32, 6), (64, 12), (128, 8), (256, 8)])
+def test_neon_branches_once_in_so_many_steps(channels, steps):
+    """Few words under a column of the window are too little for a loop: all columns follow each other."""
+    loop = hottest_loop(assembly_of_binary_convolution("arm", channels))
+    accumulators = {register for line in loop for register in re.findall(r"uadalp\tv(\d+)\.8h", line)}
+    assert sum("\tcnt\t" in line for line in loop) == steps * len(accumulators)
+    assert len(accumulators) == 16
+    assert not any(re.search(r"\bq\d+, \[sp", line) for line in loop)
+
+
+@pytest.mark.parametrize("channels", [100, 200])
+def test_neon_loads_depths_that_no_vector_divides_as_a_whole(channels):
+    """7 words, and 13."""
+    loop = hottest_loop(assembly_of_binary_convolution("arm", channels))
+    lanes = [line for line in loop if re.search(r"\tdup\tv\d+\.8h, v\d+\.h", line)]
+    # Two pixels; the last word of each is a load of its own, of one lane.
+    assert len(lanes) >= (bits.words_for(channels, 16) - 1) * 2
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,17 @@ def test_every_design_fits_the_registers_and_divides_the_layer(convolution, isa)
         assert tile.pixels * tile.vectors + tile.vectors + 2 <= isa.registers
         assert layer.shape[-2] % tile.pixels == 0
         assert layer.shape[-1] % (tile.lanes * tile.vectors * (tile.groups or 1)) == 0
-        assert layer.depth % (tile.depth * tile.unroll) == 0
+        steps = tile.depth * tile.unroll
+        assert layer.depth % steps == 0 or (isa == NEON and steps == layer.depth * layer.columns)
+
+
+def test_unrolling_the_columns_of_a_shallow_window_is_a_knob_on_neon_only(convolution):
+    found = {isa.name: space.designs(layer_of(convolution(isa), isa), isa) for isa in ISAS}
+    assert {name for name, tiles in found.items() if any(tile.depth * tile.unroll == 4 * 3 for tile in tiles)} == {
+        "neon"
+    }
+    layer = layer_of(convolution(NEON), NEON)
+    assert layer.tile in [dataclasses.replace(tile, pixels=layer.tile.pixels) for tile in found["neon"]]
 
 
 def test_threads_open_what_they_share(convolution):

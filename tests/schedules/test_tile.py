@@ -36,8 +36,11 @@ def test_a_short_reduction_gets_a_small_tile():
     assert choose_tile(28, 256, 8, 16, AVX512_VPOPCNTDQ, 32) == Tile(pixels=4, vectors=2, lanes=16, groups=1)
 
 
-@pytest.mark.parametrize(("depth", "steps"), [(1, 1), (4, 4), (7, 7), (8, 8), (9, 3), (11, 1), (32, 8)])
-def test_a_load_of_eight_lanes_serves_a_divisor_of_the_depth(depth, steps):
+@pytest.mark.parametrize(
+    ("depth", "steps"),
+    [(1, 1), (4, 4), (7, 7), (8, 8), (9, 9), (10, 5), (11, 11), (13, 13), (16, 8), (17, 1), (32, 8)],
+)
+def test_loads_of_eight_lanes_serve_a_divisor_of_the_depth_or_all_of_it(depth, steps):
     assert depth_of_loads(depth, 8) == steps
 
 

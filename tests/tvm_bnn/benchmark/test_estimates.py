@@ -153,6 +153,27 @@ def test_every_product_of_the_ideal_loop_is_executed_once(workload, emulator, mo
     assert {part.skipped for part in parts} == {estimate_suite.NO_ANALYZER}
 
 
+_QUICK = {"3x3 28x28x128, 4 groups", "3x3 28x28x100"}
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        pytest.param(workload, id=workload.name, marks=[] if workload.name in _QUICK else pytest.mark.slow)
+        for workload in WORKLOADS
+        if workload.binary
+    ],
+)
+def test_no_layer_executes_much_more_than_its_ideal_loop(workload, emulator, monkeypatch):
+    """No time: the count is the same on every machine and every day."""
+    monkeypatch.setattr(estimate_suite, "find_analyzer", lambda: None)
+    layer, *_ = estimate_layer(workload, ARM)
+    assert layer.facts["instructions"] <= _MOST_OF_IDEAL * layer.facts["ideal"]
+
+
+_MOST_OF_IDEAL = 1.15
+
+
 def test_estimates_are_recorded_as_such_and_carry_no_time(emulator, tmp_path, capsys):
     path = tmp_path / "results.jsonl"
     assert bench.main(["layers", "--target", "rpi3", "--only", "4 groups", "--record", str(path)]) == 0

@@ -1,0 +1,62 @@
+"""The default register tile of binary layers on 64-bit NEON, where a broadcast is an instruction of its own.
+
+A product of ``pixels x vectors`` accumulators takes ``eor``, ``cnt`` and ``uadalp``, a step also a broadcast for each
+pixel (``dup``) and a load for each vector. A broadcast waits for the pipes that the products need. A load has one of
+its own where two vector instructions start in a cycle (Cortex-A72, A76), and takes an issue slot where it is one
+(A53). So vectors are worth more than pixels, as long as the weights of a tile stay next to the core.
+"""
+
+from __future__ import annotations
+
+from schedules.isa import Isa
+from schedules.tile import MOST_VECTORS, TEMPORARIES, divisors
+
+#: What a load of weights costs, in vector instructions: between nothing (A72) and one (A53).
+_A_LOAD = 0.5
+#: Of 32 kB, which the first-level cache of the smaller cores has: the rest is for the input and the results.
+_BYTES_OF_WEIGHTS = 24 << 10
+#: After so few, start and end of a tile weigh more than its loads.
+_FEW_STEPS, _FEW_ACCUMULATORS = 4, 8
+#: Steps that follow each other without a branch, at most: 1.8 kB of code in tiles of 4x4. More, as many loads as they
+#: bring, would spill; where columns share inputs (stride 1), there are fewer.
+_STEPS_AT_ONCE, _STEPS_OF_SHARED = 8, 12
+
+
+def neon_tile(pixels: int, blocks: int, steps: int, lanes: int, isa: Isa) -> tuple[int, int]:
+    """Return the pixels and vectors of the tile with the least broadcasts and loads a product.
+
+    Parameters
+    ----------
+    pixels
+        Extent of the layer's last spatial axis.
+    blocks
+        Vectors of output channels that read the same inputs.
+    steps
+        Words that each accumulator counts.
+    lanes
+        Output channels a vector.
+    isa
+        Gives the registers and the bytes of a word.
+    """
+    room = isa.accumulators if steps > _FEW_STEPS else min(isa.accumulators, _FEW_ACCUMULATORS)
+    candidates = [
+        (p, v)
+        for p in divisors(pixels)
+        for v in divisors(blocks)
+        if p * v <= room and p * v + v + TEMPORARIES <= isa.registers
+        if v <= MOST_VECTORS or steps * v * lanes * isa.word_bits // 8 <= _BYTES_OF_WEIGHTS
+    ]
+    return min(candidates, key=lambda tile: (1 / tile[1] + _A_LOAD / tile[0], -tile[0]))
+
+
+def columns_at_once(depth: int, columns: int, shared: bool) -> int:
+    """Return how many columns of a window are unrolled: all, or one where a column is steps enough.
+
+    Parameters
+    ----------
+    depth, columns
+        Words under a column, and columns.
+    shared
+        Whether a column of one pixel is the next column of the pixel before it.
+    """
+    return columns if depth * columns <= (_STEPS_OF_SHARED if shared else _STEPS_AT_ONCE) else 1
