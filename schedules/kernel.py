@@ -46,6 +46,7 @@ class Kernel:
 
 BINARY_CONV2D = Kernel("bconv2d", bconv2d.ANCHOR, bconv2d.bconv2d, reference.conv2d, lambda isa: isa.binary_lanes)
 BINARY_DENSE = Kernel("bdense", bconv2d.ANCHOR, bconv2d.bdense, reference.dense, lambda isa: isa.binary_lanes)
+BINARY_MATMUL = Kernel("bmatmul", bconv2d.PRODUCT, bconv2d.bmatmul, reference.matmul, lambda isa: isa.binary_lanes)
 FLOAT_CONV2D = Kernel("conv2d", conv2d.ANCHOR, conv2d.conv2d, reference.conv2d, lambda isa: isa.float_lanes)
 FLOAT_DENSE = Kernel("dense", conv2d.ANCHOR, conv2d.dense, reference.dense, lambda isa: isa.float_lanes)
 INT8_CONV2D = Kernel("conv2d_int8", int8.ANCHOR, int8.conv2d, reference.conv2d, lambda isa: isa.float_lanes)
@@ -54,11 +55,12 @@ BF16_CONV2D = Kernel("conv2d_bf16", bf16.ANCHOR, bf16.conv2d, reference.conv2d, 
 BF16_DENSE = Kernel("dense_bf16", bf16.ANCHOR, bf16.dense, reference.dense, lambda isa: isa.float_lanes)
 
 KERNELS = (
-    *(BINARY_CONV2D, BINARY_DENSE, FLOAT_CONV2D, FLOAT_DENSE),
+    *(BINARY_CONV2D, BINARY_DENSE, BINARY_MATMUL, FLOAT_CONV2D, FLOAT_DENSE),
     *(INT8_CONV2D, INT8_DENSE, BF16_CONV2D, BF16_DENSE),
 )
 _OF_ANCHOR = {
     bconv2d.ANCHOR: (BINARY_CONV2D, BINARY_DENSE),
+    bconv2d.PRODUCT: (BINARY_MATMUL, BINARY_MATMUL),
     conv2d.ANCHOR: (FLOAT_CONV2D, FLOAT_DENSE),
     int8.ANCHOR: (INT8_CONV2D, INT8_DENSE),
     bf16.ANCHOR: (BF16_CONV2D, BF16_DENSE),
@@ -145,7 +147,7 @@ def anchored(schedule: s_tir.Schedule, isa: Isa) -> Anchored | None:
         lanes, group = int(weights.shape[-2]), int(weights.shape[-1])
         steps //= group
         dot = dot_between(str(activations.dtype), lanes) if group > 1 else None
-    if shape[-2] == 1 and anchor != bconv2d.ANCHOR and conv2d.UNPACK not in blocks:
+    if shape[-2] == 1 and anchor not in bconv2d.ANCHORS and conv2d.UNPACK not in blocks:
         tile = choose_single_tile(shape[-1], lanes, isa, span)
     else:
         tile = choose_tile(shape[-2], shape[-1], steps, lanes, isa, span)
@@ -169,9 +171,8 @@ def schedule_function(function: tvm.tirx.PrimFunc, isa: Isa) -> tuple[tvm.tirx.P
             kernel = BINARY_CONV2D if len(counted.shape) == _SPATIAL_OF_CONVOLUTION else BINARY_DENSE
             schedule_in_tiles(schedule)
             return schedule.mod["main"], Choice(f"{kernel.name}_amx", amx.NAME, None)
-        product = bconv2d.PRODUCT in names
         schedule_loops(schedule, isa.float_lanes)
-        return schedule.mod["main"], Choice("bmatmul" if product else "loops", isa.name, None)
+        return schedule.mod["main"], Choice("loops", isa.name, None)
     schedule_anchored(schedule, layer.kernel.anchor, layer.tile, layer.dot)
     return schedule.mod["main"], Choice(layer.kernel.name, isa.name, layer.tile)
 

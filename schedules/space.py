@@ -57,7 +57,7 @@ def designs(layer: Anchored, isa: Isa, threads: int = 1, caches: bool = True) ->
 def _most_pixels(layer: Anchored, isa: Isa, tile: Tile) -> int:
     """Return the most pixels whose tile fits the registers; 0 if one does not."""
     registers = isa.registers
-    if layer.kernel.anchor == bconv2d.ANCHOR and isa.binary_lanes <= _LOOKED_UP_LANES:
+    if layer.kernel.anchor in bconv2d.ANCHORS and isa.binary_lanes <= _LOOKED_UP_LANES:
         # Counting by table lookup or in general registers wants half of them for itself.
         registers = min(registers, isa.accumulators + tile.vectors + _TEMPORARIES)
     if tile.unroll > 1:
@@ -95,7 +95,7 @@ def _unrolled(layer: Anchored) -> Sequence[int]:
 
 
 def _rows(layer: Anchored) -> Sequence[int | None]:
-    rows = layer.shape[-3] if len(layer.shape) > _PIXELS_AND_CHANNELS else 1
+    rows = layer.shape[-3] if _has_rows(layer) else 1
     return [None] if rows == 1 or layer.unpacks else [None, rows // 2]
 
 
@@ -104,7 +104,12 @@ _SEVERAL = 2
 
 
 def _shared(layer: Anchored, threads: int) -> Sequence[int | None]:
-    return [None, 1] if threads > 1 and len(layer.shape) > _PIXELS_AND_CHANNELS else [None]
+    return [None, 1] if threads > 1 and _has_rows(layer) else [None]
+
+
+def _has_rows(layer: Anchored) -> bool:
+    """Tell whether tiles of channels and rows can take turns; a batch of products has an operand for each instead."""
+    return len(layer.shape) > _PIXELS_AND_CHANNELS and layer.kernel.anchor != bconv2d.PRODUCT
 
 
 def generate(schedule: Schedule, isa: Isa, threads: int = 1, caches: bool = True) -> list[Schedule]:

@@ -13,6 +13,7 @@ from schedules.isa import ISAS, Isa
 from schedules.kernel import (
     BINARY_CONV2D,
     BINARY_DENSE,
+    BINARY_MATMUL,
     FLOAT_CONV2D,
     FLOAT_DENSE,
     KERNELS,
@@ -35,6 +36,17 @@ CONVOLUTIONS = [
     (4, 4, 128, 96, Window((1, 1)), 1),
     (2, 2, 16, 16, Window((5, 5), padding=(2, 2, 2, 2)), 1),
     (3, 11, 512, 16, Window((1, 7), padding=(0, 3, 0, 3)), 1),
+]
+# (axes of the batch, rows of either operand, depth)
+PRODUCTS = [
+    ((2, 3), 16, 32, 64),
+    ((1, 2), 13, 13, 33),
+    ((3,), 50, 7, 31),
+    ((2,), 5, 197, 64),
+    ((2,), 197, 6, 197),
+    ((), 1, 65, 4608),
+    ((1,), 24, 1, 1),
+    ((), 2, 3, 70000),
 ]
 ROWS = [(1, 64, 64), (5, 31, 10), (3, 4608, 33), (16, 65, 128), (2, 1, 1), (1, 70000, 4)]
 
@@ -88,6 +100,20 @@ def test_binary_linear_layer_is_exact(isa, shape):
     tensors = placeholders(arrays)
     expected = BINARY_DENSE.reference(x, weight)
     made = BINARY_DENSE.meaning(*tensors, channels, depth)
+    np.testing.assert_array_equal(run(isa, [*tensors, made], arrays, expected.shape, "int32"), expected)
+
+
+@pytest.mark.parametrize("isa", [isa for kernel, isa in VARIANTS if kernel is BINARY_MATMUL], ids=lambda isa: isa.name)
+@pytest.mark.parametrize("shape", PRODUCTS, ids=str)
+def test_product_of_activations_is_exact(isa, shape):
+    batch, rows, others, depth = shape
+    rng = np.random.default_rng(4)
+    a, b = signs(rng, *batch, rows, depth), signs(rng, *batch, others, depth)
+    b[..., 0, :] = a[..., 0, :]
+    arrays = [bits.pack(a, isa.word_bits), bits.pack(b, isa.word_bits)]
+    tensors = placeholders(arrays)
+    expected = BINARY_MATMUL.reference(a, b)
+    made = BINARY_MATMUL.meaning(*tensors, depth, BINARY_MATMUL.lanes(isa))
     np.testing.assert_array_equal(run(isa, [*tensors, made], arrays, expected.shape, "int32"), expected)
 
 
