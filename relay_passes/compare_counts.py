@@ -19,7 +19,8 @@ from relay_passes.rewrite import Expr, Rewriter, array_of, bindings, constant, o
 from schedules import bits
 from schedules.window import Axis
 
-_LAYERS = frozenset({"relax.bnn.packed_conv2d", "relax.bnn.packed_dense"})
+_CONVOLUTION, _PRODUCT = "relax.bnn.packed_conv2d", "relax.bnn.packed_matmul"
+_LAYERS = frozenset({_CONVOLUTION, "relax.bnn.packed_dense", _PRODUCT})
 _PACK = "relax.bnn.pack"
 
 
@@ -57,7 +58,7 @@ class _Compare(Rewriter):
         channels = len(tau)
         word_bits, groups = int(node.attrs["word_bits"]), int(node.attrs["groups"])
         opposite = flip ^ bits.pack_bools(np.ones(channels, np.bool_), word_bits, groups)
-        if op_name(layer) == "relax.bnn.packed_dense":
+        if op_name(layer) != _CONVOLUTION:
             limits = _limits(np.full(channels, int(layer.attrs["depth"])), tau)
             return dialect.pack(
                 counts, _fitting(limits, dialect.dtype_of(counts)), constant(opposite), word_bits, groups
@@ -77,15 +78,19 @@ class _Compare(Rewriter):
     def _count(self, dot: relax.Var, layer: relax.Call) -> relax.Var:
         """Return the counts of a layer, made once however often they are packed."""
         if dot not in self._counts:
-            x, weights, *_ = layer.args
-            channels = int(layer.attrs["channels"])
-            if op_name(layer) == "relax.bnn.packed_dense":
-                made = dialect.count_dense(x, weights, channels)
-            else:
-                window, groups = dialect.window_of(layer), int(layer.attrs["groups"])
-                made = dialect.count_conv2d(x, weights, window, channels, groups)
+            made = _counted(layer)
             self._counts[dot] = self.emit(relax.Call(made.op, made.args, made.attrs, made.ty_args, layer.span))
         return self._counts[dot]
+
+
+def _counted(layer: relax.Call) -> relax.Call:
+    x, weights, *_ = layer.args
+    if op_name(layer) == _PRODUCT:
+        return dialect.count_matmul(x, weights, int(layer.attrs["lanes"]))
+    channels = int(layer.attrs["channels"])
+    if op_name(layer) == _CONVOLUTION:
+        return dialect.count_conv2d(x, weights, dialect.window_of(layer), channels, int(layer.attrs["groups"]))
+    return dialect.count_dense(x, weights, channels)
 
 
 def _limits(border: npt.NDArray[np.integer], tau: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:

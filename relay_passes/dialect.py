@@ -5,10 +5,10 @@ Activations are NHWC with channels last, convolution weights are OHWI. Two famil
 canonical, on sign tensors
     ``bnn.sign``, ``bnn.conv2d``, ``bnn.dense``, ``bnn.matmul``
 packed, on words (see :mod:`schedules.bits`)
-    ``bnn.pack``, ``bnn.packed_conv2d``, ``bnn.packed_dense``, ``bnn.packed_matmul``; ``bnn.count_conv2d`` and
-    ``bnn.count_dense`` stop at the popcount; ``bnn.any_pool`` is the maximum of bits. The four layers with weights
-    exist a second time for tiles of bytes (see :mod:`schedules.amx`), as ``bnn.tiled_conv2d``, ``bnn.tiled_dense``,
-    ``bnn.tiled_count_conv2d`` and ``bnn.tiled_count_dense``
+    ``bnn.pack``, ``bnn.packed_conv2d``, ``bnn.packed_dense``, ``bnn.packed_matmul``; ``bnn.count_conv2d``,
+    ``bnn.count_dense`` and ``bnn.count_matmul`` stop at the popcount; ``bnn.any_pool`` is the maximum of bits. The four
+    layers with weights exist a second time for tiles of bytes (see :mod:`schedules.amx`), as ``bnn.tiled_conv2d``,
+    ``bnn.tiled_dense``, ``bnn.tiled_count_conv2d`` and ``bnn.tiled_count_dense``
 
 and float layers whose weights are laid out for the kernels: ``bnn.blocked_conv2d`` / ``bnn.blocked_dense``, and
 ``bnn.two_valued_conv2d`` / ``bnn.two_valued_dense``, whose weights of two values are stored as bits. Convolutions of
@@ -107,9 +107,14 @@ def matmul(a: Expr, b: Expr) -> relax.Call:
     return call("matmul", [a, b])
 
 
-def packed_matmul(a: Expr, b: Expr, depth: int) -> relax.Call:
+def packed_matmul(a: Expr, b: Expr, depth: int, lanes: int) -> relax.Call:
     """``bnn.matmul`` on words; see :func:`schedules.bconv2d.bmatmul`."""
-    return call("packed_matmul", [a, b], depth=depth)
+    return call("packed_matmul", [a, b], depth=depth, lanes=lanes)
+
+
+def count_matmul(a: Expr, b: Expr, lanes: int) -> relax.Call:
+    """Count the mismatches of ``bnn.packed_matmul``; see :func:`schedules.bconv2d.count_matmul`."""
+    return call("count_matmul", [a, b], lanes=lanes)
 
 
 def pack(
@@ -242,6 +247,11 @@ def _infer_matmul(node: relax.Call) -> relax.TensorType:
     return relax.TensorType((*shape_of(node.args[0])[:-1], shape_of(node.args[1])[-2]), "int32")
 
 
+def _infer_count_matmul(node: relax.Call) -> relax.TensorType:
+    words, word_bits = shape_of(node.args[0])[-1], int(dtype_of(node.args[0]).removeprefix("uint"))
+    return relax.TensorType(shape_of(_infer_matmul(node)), count_dtype(word_bits, words))
+
+
 def _infer_pack(node: relax.Call) -> relax.TensorType:
     *outer, channels = shape_of(node.args[0])
     word_bits, groups = int(node.attrs["word_bits"]), int(node.attrs["groups"])
@@ -305,6 +315,7 @@ _OPERATORS: dict[str, tuple[Callable[..., relax.Call], _Infer]] = {
     "pack": (pack, _infer_pack),
     "any_pool": (any_pool, _infer_any_pool),
     "packed_matmul": (packed_matmul, _infer_matmul),
+    "count_matmul": (count_matmul, _infer_count_matmul),
     "packed_conv2d": (packed_conv2d, _infer_channels("int32")),
     "packed_dense": (packed_dense, _infer_rows("int32")),
     "count_conv2d": (count_conv2d, _infer_counts),

@@ -22,7 +22,8 @@ from relay_passes.per_channel import Chain, integers_to, portions
 from relay_passes.rewrite import Expr, Rewriter, array_of, constant, op_name
 from schedules import bits
 
-_LAYERS = frozenset({"relax.bnn.packed_conv2d", "relax.bnn.packed_dense"})
+_PRODUCT = "relax.bnn.packed_matmul"
+_LAYERS = frozenset({"relax.bnn.packed_conv2d", "relax.bnn.packed_dense", _PRODUCT})
 
 
 class _Form(Rewriter):
@@ -56,7 +57,8 @@ def is_on(
 
 def reachable(layer: relax.Call) -> npt.NDArray[np.int32]:
     """Return, ascending, every integer that a packed layer can produce, and perhaps a few more."""
-    words = math.prod(dialect.shape_of(layer.args[1])[1:-1])
+    shape = dialect.shape_of(layer.args[1])
+    words = shape[-1] if op_name(layer) == _PRODUCT else math.prod(shape[1:-1])
     most = words * int(dialect.dtype_of(layer.args[1]).removeprefix("uint"))
     return integers_to(most)
 

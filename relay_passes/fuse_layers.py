@@ -24,7 +24,7 @@ from relay_passes.rewrite import MAIN, Expr, Rewriter, bindings, is_constant, is
 _ANCHORS = frozenset(
     f"relax.bnn.{name}"
     for name in (
-        *("packed_conv2d", "packed_dense", "packed_matmul", "count_conv2d", "count_dense"),
+        *("packed_conv2d", "packed_dense", "packed_matmul", "count_conv2d", "count_dense", "count_matmul"),
         *("tiled_conv2d", "tiled_dense", "tiled_count_conv2d", "tiled_count_dense"),
         *("blocked_conv2d", "blocked_dense", "two_valued_conv2d", "two_valued_dense"),
         *("winograd_conv2d", "int8_conv2d", "int8_dense", "bf16_conv2d", "bf16_dense"),

@@ -16,7 +16,16 @@ from schedules import bf16, int8, winograd
 from schedules.amx import LANES
 from schedules.amx_blocks import Layer
 from schedules.amx_counts import counts
-from schedules.bconv2d import bconv2d, bdense, bmatmul, convolved_dots, count_conv2d, count_dense, row_dots
+from schedules.bconv2d import (
+    bconv2d,
+    bdense,
+    bmatmul,
+    convolved_dots,
+    count_conv2d,
+    count_dense,
+    count_matmul,
+    row_dots,
+)
 from schedules.bitpack import bitpack
 from schedules.conv2d import conv2d, dense, two_valued_conv2d, two_valued_dense
 from schedules.convolution import first_channels
@@ -169,7 +178,8 @@ _RULES: dict[str, _Legalize] = {
     "tiled_count_conv2d": _in_tiles(None),
     "tiled_count_dense": _in_tiles(None),
     "any_pool": _kernel(any_pool, lambda node: [window_of(node)]),
-    "packed_matmul": _kernel(bmatmul, lambda node: _sizes(node, "depth")),
+    "count_matmul": _kernel(count_matmul, lambda node: _sizes(node, "lanes")),
+    "packed_matmul": _kernel(bmatmul, lambda node: _sizes(node, "depth", "lanes")),
     "blocked_conv2d": _kernel(conv2d, lambda node: [window_of(node), *_sizes(node, "channels")]),
     "blocked_dense": _kernel(dense, lambda node: _sizes(node, "channels")),
     "two_valued_conv2d": _kernel(two_valued_conv2d, lambda node: [window_of(node), *_sizes(node, "channels")]),

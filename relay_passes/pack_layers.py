@@ -54,7 +54,7 @@ class _Pack(Rewriter):
             return self._dense(node)
         if op_name(node) == "relax.bnn.matmul":
             a, b = (self._packed(arg, 1) for arg in node.args)
-            return dialect.packed_matmul(a, b, dialect.shape_of(node.args[0])[-1])
+            return dialect.packed_matmul(a, b, dialect.shape_of(node.args[0])[-1], self._isa.binary_lanes)
         return node
 
     def _conv2d(self, node: relax.Call) -> Expr:

@@ -23,6 +23,7 @@ from relay_passes.form_thresholds import form_thresholds
 from relay_passes.fuse_layers import fuse_layers
 from relay_passes.hoist_input_scale import hoist_input_scale
 from relay_passes.lower import lower
+from relay_passes.merge_equal_calls import merge_equal_calls
 from relay_passes.narrow_float_layers import narrow_float_layers
 from relay_passes.pack_before_moves import pack_before_moves
 from relay_passes.pack_layers import pack_layers
@@ -85,6 +86,7 @@ def simplify(sign_zero: SignZero = "exact") -> list[Pass]:
         _pass(fold_constants),
         _pass(sink_concat),
         _pass(settle_sign_zero, sign_zero),
+        _pass(merge_equal_calls),
     ]
 
 

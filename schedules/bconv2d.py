@@ -20,8 +20,11 @@ from schedules.window import Window
 
 #: The name of the block that schedules tile.
 ANCHOR = "popcount"
-#: The same of a product of activations, which has no weights laid out for it and runs as plain loops.
+#: The same of a product of activations, whose second operand is no weight that was laid out in advance.
 PRODUCT = "product_popcount"
+ANCHORS = (ANCHOR, PRODUCT)
+#: The block that lays that operand out.
+BLOCK_ROWS = "block_rows"
 _HALF_WORD = 16
 
 
@@ -105,7 +108,7 @@ def bdense(words: te.Tensor, weights: te.Tensor, channels: int, depth: int) -> t
     return row_dots(_row_counts(words, weights), channels, depth)
 
 
-def row_dots(count: te.Tensor, channels: int, depth: int) -> te.Tensor:
+def row_dots(count: te.Tensor, channels: Index | int, depth: int) -> te.Tensor:
     """Turn the mismatches of a linear layer into dot products, int32."""
     return first_channels(count, channels, "dot", lambda *index: depth - index[-1].astype("int32") * 2)
 
@@ -139,7 +142,7 @@ def _words(weights: te.Tensor) -> int:
     return math.prod(int(extent) for extent in weights.shape[1:-1])
 
 
-def bmatmul(a: te.Tensor, b: te.Tensor, depth: int) -> te.Tensor:
+def bmatmul(a: te.Tensor, b: te.Tensor, depth: int, lanes: int) -> te.Tensor:
     """Product of two packed activations, as attention has it: ``a`` times the transpose of ``b``.
 
     Parameters
@@ -148,21 +151,50 @@ def bmatmul(a: te.Tensor, b: te.Tensor, depth: int) -> te.Tensor:
         ``(..., M, depth words)`` and ``(..., N, depth words)`` unsigned, with the same leading axes.
     depth
         Signs that are summed over.
+    lanes
+        Rows of ``b`` a vector.
 
     Returns
     -------
     ``(..., M, N)`` int32.
     """
+    return row_dots(_product_counts(a, b, lanes), b.shape[-2], depth)
+
+
+def count_matmul(a: te.Tensor, b: te.Tensor, lanes: int) -> te.Tensor:
+    """Mismatches of :func:`bmatmul`; ``(..., M, N)`` of ``count_dtype``."""
+    dtype = count_dtype(bits_of(a), int(a.shape[-1]))
+    counts = _product_counts(a, b, lanes)
+    return first_channels(counts, b.shape[-2], "count", lambda *index: index[-1].astype(dtype))
+
+
+def _product_counts(a: te.Tensor, b: te.Tensor, lanes: int) -> te.Tensor:
+    blocked = block_rows(b, lanes)
     mismatches = count_mismatches(bits_of(a), int(a.shape[-1]))
     deep = te.reduce_axis((0, a.shape[-1]), "depth")
 
     def count(*index: Index) -> Index:
         *outer, m, n = index
-        return te.sum(mismatches(a[(*outer, m, deep)], b[(*outer, n, deep)]), axis=[deep])
+        row = blocked[(*outer, tirx.floordiv(n, lanes), deep, tirx.floormod(n, lanes))]
+        return te.sum(mismatches(a[(*outer, m, deep)], row), axis=[deep])
 
-    shape = (*a.shape[:-1], b.shape[-2])
-    counts = te.compute(shape, count, name=PRODUCT)
-    return te.compute(shape, lambda *index: depth - counts[index].astype("int32") * 2, name="dot")
+    return te.compute((*a.shape[:-1], int(blocked.shape[-3]) * lanes), count, name=PRODUCT)
+
+
+def block_rows(words: te.Tensor, lanes: int) -> te.Tensor:
+    """Lay rows out as weights are: ``(..., N, depth words)`` to ``(..., ceil(N / lanes), depth words, lanes)``.
+
+    Lanes past the last row repeat it: nobody reads what they count.
+    """
+    *outer, rows, depth = words.shape
+    blocks = -(-int(rows) // lanes)
+
+    def lane_of_block(*index: Index) -> Index:
+        *at, block, deep, lane = index
+        row = block * lanes + lane
+        return words[(*at, row if blocks * lanes == int(rows) else tirx.min(row, int(rows) - 1), deep)]
+
+    return te.compute((*outer, blocks, depth, lanes), lane_of_block, name=BLOCK_ROWS)
 
 
 def bits_of(words: te.Tensor) -> int:

@@ -57,6 +57,7 @@ class Kernel:
 
 BINARY_CONV2D = Kernel("bconv2d", bconv2d.ANCHOR, bconv2d.bconv2d, reference.conv2d, lambda isa: isa.binary_lanes)
 BINARY_DENSE = Kernel("bdense", bconv2d.ANCHOR, bconv2d.bdense, reference.dense, lambda isa: isa.binary_lanes)
+BINARY_MATMUL = Kernel("bmatmul", bconv2d.PRODUCT, bconv2d.bmatmul, reference.matmul, lambda isa: isa.binary_lanes)
 FLOAT_CONV2D = Kernel("conv2d", conv2d.ANCHOR, conv2d.conv2d, reference.conv2d, lambda isa: isa.float_lanes)
 FLOAT_DENSE = Kernel("dense", conv2d.ANCHOR, conv2d.dense, reference.dense, lambda isa: isa.float_lanes)
 WINOGRAD_CONV2D = Kernel(
@@ -68,11 +69,12 @@ BF16_CONV2D = Kernel("conv2d_bf16", bf16.ANCHOR, bf16.conv2d, reference.conv2d, 
 BF16_DENSE = Kernel("dense_bf16", bf16.ANCHOR, bf16.dense, reference.dense, lambda isa: isa.float_lanes)
 
 KERNELS = (
-    *(BINARY_CONV2D, BINARY_DENSE, FLOAT_CONV2D, FLOAT_DENSE, WINOGRAD_CONV2D),
+    *(BINARY_CONV2D, BINARY_DENSE, BINARY_MATMUL, FLOAT_CONV2D, FLOAT_DENSE, WINOGRAD_CONV2D),
     *(INT8_CONV2D, INT8_DENSE, BF16_CONV2D, BF16_DENSE),
 )
 _OF_ANCHOR = {
     bconv2d.ANCHOR: (BINARY_CONV2D, BINARY_DENSE),
+    bconv2d.PRODUCT: (BINARY_MATMUL, BINARY_MATMUL),
     conv2d.ANCHOR: (FLOAT_CONV2D, FLOAT_DENSE),
     int8.ANCHOR: (INT8_CONV2D, INT8_DENSE),
     bf16.ANCHOR: (BF16_CONV2D, BF16_DENSE),
@@ -176,20 +178,21 @@ def anchored(schedule: s_tir.Schedule, isa: Isa) -> Anchored | None:
         steps //= group
         dot = dot_between(str(activations.dtype), lanes) if group > 1 else None
     per_group = shape[-1] if anchor in _NARROW else shape[-1] * depth // int(activations.shape[-1])
-    columns = int(reduction.iter_vars[-2].dom.extent) if len(shape) == _SPATIAL_OF_CONVOLUTION else 1
-    if anchor == bconv2d.ANCHOR and not isa.broadcasts_from_memory:
+    has_window = len(shape) == _SPATIAL_OF_CONVOLUTION and anchor != bconv2d.PRODUCT
+    columns = int(reduction.iter_vars[-2].dom.extent) if has_window else 1
+    if anchor in bconv2d.ANCHORS and not isa.broadcasts_from_memory:
         pixels, vectors = neon_tile(shape[-2], per_group // lanes, steps, lanes, isa)
         tile = Tile(pixels, vectors, lanes, groups_of(shape[-1] // lanes, vectors, lanes, span))
-    elif shape[-2] == 1 and anchor != bconv2d.ANCHOR and conv2d.UNPACK not in blocks:
+    elif shape[-2] == 1 and anchor not in bconv2d.ANCHORS and conv2d.UNPACK not in blocks:
         tile = choose_single_tile(shape[-1], lanes, isa, span)
     else:
         tile = choose_tile(shape[-2], shape[-1], steps, lanes, isa, span)
-    kernel = _OF_ANCHOR[anchor][0 if len(shape) == _SPATIAL_OF_CONVOLUTION else 1]
+    kernel = _OF_ANCHOR[anchor][0 if has_window else -1]
     layer = Anchored(kernel, tile, dot, shape, depth, span, terms, conv2d.UNPACK in blocks, per_group, columns)
     if not (layer.loads_vectors(isa) and layer.is_within_group(tile.vectors)):
         return layer
     loads = depth_of_loads(depth, lanes)
-    shared = len(shape) == _SPATIAL_OF_CONVOLUTION and int(activations.shape[-2]) == shape[-2] + columns - 1
+    shared = has_window and int(activations.shape[-2]) == shape[-2] + columns - 1
     at_once = columns_at_once(depth, columns, shared) if loads == depth and layer.unrolls_columns(isa) else 1
     return dataclasses.replace(layer, tile=dataclasses.replace(tile, depth=loads, unroll=at_once))
 
@@ -239,9 +242,8 @@ def schedule_function(function: tvm.tirx.PrimFunc, isa: Isa) -> tuple[tvm.tirx.P
             kernel = BINARY_CONV2D if len(counted.shape) == _SPATIAL_OF_CONVOLUTION else BINARY_DENSE
             schedule_in_tiles(schedule)
             return schedule.mod["main"], Choice(f"{kernel.name}_amx", amx.NAME, None)
-        product = bconv2d.PRODUCT in names
         schedule_loops(schedule, isa.float_lanes)
-        return schedule.mod["main"], Choice("bmatmul" if product else "loops", isa.name, None)
+        return schedule.mod["main"], Choice("loops", isa.name, None)
     schedule_layer(schedule, layer, layer.tile, isa)
     return schedule.mod["main"], Choice(layer.kernel.name, isa.name, layer.tile)
 

@@ -52,6 +52,11 @@ def dense(x: Array, weight: Array) -> Array:
     return np.asarray(x @ weight.T)
 
 
+def matmul(a: Array, b: Array) -> Array:
+    """Multiply ``(..., M, K)`` by the transpose of ``(..., N, K)``."""
+    return np.asarray(a @ b.swapaxes(-1, -2))
+
+
 def threshold(x: Array, tau: Array, flip: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Return the bits ``(x >= tau) xor flip``; ``tau`` and ``flip`` are per channel (last axis)."""
     return np.asarray((x >= tau) ^ flip)

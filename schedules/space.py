@@ -58,7 +58,7 @@ def designs(layer: Anchored, isa: Isa, threads: int = 1, caches: bool = True) ->
 def _most_pixels(layer: Anchored, isa: Isa, tile: Tile) -> int:
     """Return the most pixels whose tile fits the registers; 0 if one does not."""
     registers = isa.registers
-    if layer.kernel.anchor == bconv2d.ANCHOR and isa.binary_lanes <= _LOOKED_UP_LANES:
+    if layer.kernel.anchor in bconv2d.ANCHORS and isa.binary_lanes <= _LOOKED_UP_LANES:
         # Counting by table lookup or in general registers wants half of them for itself.
         registers = min(registers, isa.accumulators + tile.vectors + _TEMPORARIES)
     if tile.unroll > 1:
@@ -109,7 +109,7 @@ def _fits_loops(layer: Anchored, isa: Isa, steps: int) -> bool:
 def _rows(layer: Anchored) -> Sequence[int | None]:
     if layer.kernel is WINOGRAD_CONV2D:
         return [layer.tile.rows]
-    rows = layer.shape[-3] if len(layer.shape) > _PIXELS_AND_CHANNELS else 1
+    rows = layer.shape[-3] if _has_rows(layer) else 1
     return [None] if rows == 1 or layer.unpacks else [None, rows // 2]
 
 
@@ -118,8 +118,13 @@ _SEVERAL = 2
 
 
 def _shared(layer: Anchored, threads: int) -> Sequence[int | None]:
-    is_open = threads > 1 and len(layer.shape) > _PIXELS_AND_CHANNELS and layer.kernel is not WINOGRAD_CONV2D
+    is_open = threads > 1 and _has_rows(layer) and layer.kernel is not WINOGRAD_CONV2D
     return [None, 1] if is_open else [None]
+
+
+def _has_rows(layer: Anchored) -> bool:
+    """Tell whether tiles of channels and rows can take turns; a batch of products has an operand for each instead."""
+    return len(layer.shape) > _PIXELS_AND_CHANNELS and layer.kernel.anchor != bconv2d.PRODUCT
 
 
 def generate(schedule: Schedule, isa: Isa, threads: int = 1, caches: bool = True) -> list[Schedule]:

@@ -11,11 +11,13 @@ in registers, applies the whole epilogue to it, and packs the result while it is
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from tvm import s_tir, tirx
 
+from schedules.bconv2d import BLOCK_ROWS
 from schedules.bitpack import PACK, PACK_WORDS
 from schedules.conv2d import UNPACK
 from schedules.dot import Dot
@@ -188,7 +190,8 @@ def schedule_anchored(
     *outer, pixel, channel = schedule.get_loops(value)
     pixel_tile, pixel_inner = schedule.split(pixel, pixel_factors(schedule, pixel, tile.pixels))
     channel_tile, group, vector, lane = schedule.split(channel, [None, tile.groups or 1, tile.vectors, tile.lanes])
-    around = [channel_tile, *outer]
+    blocked = _blocked_rows(schedule)
+    around = [channel_tile, *outer] if blocked is None else [*outer, channel_tile]
     if tile.rows is not None:
         *samples, row = outer
         row_block, row = schedule.split(row, row_factors(schedule, row, tile.rows))
@@ -204,6 +207,8 @@ def schedule_anchored(
             schedule.compute_at(block, channel_tile, preserve_unit_loops=True)
             schedule.vectorize(schedule.get_loops(block)[-1])
             shared = [channel_tile]
+    if blocked is not None:
+        shared = _block_rows(schedule, blocked, outer) or shared
     parallelize(schedule, shared, vector_steps(schedule, reduction, tile.lanes))
     schedule.set_scope(reduction, 0, "local")
 
@@ -211,6 +216,25 @@ def schedule_anchored(
     for loop in (pixel_inner, vector):
         schedule.unroll(loop)
     schedule.vectorize(lane)
+
+
+def _blocked_rows(schedule: Schedule) -> s_tir.schedule.SBlockRV | None:
+    """Return the block that lays out the second operand of a product of activations; None in a layer with weights."""
+    blocks = schedule.get_child_blocks(schedule.get_sblock("root"))
+    return next((block for block in blocks if schedule.get(block).name_hint == BLOCK_ROWS), None)
+
+
+def _block_rows(
+    schedule: Schedule, blocked: s_tir.schedule.SBlockRV, outer: list[s_tir.schedule.LoopRV]
+) -> list[s_tir.schedule.LoopRV]:
+    """Lay the second operand out for one product of a batch at a time; return the loops over the batch, if any."""
+    several = math.prod(int(schedule.get(loop).extent) for loop in outer) > 1
+    if several:
+        schedule.compute_at(blocked, outer[-1], preserve_unit_loops=True)
+    *_, word, lane = schedule.get_loops(blocked)
+    schedule.reorder(lane, word)
+    schedule.unroll(word)
+    return outer if several else []
 
 
 def _tile_reduction(schedule: Schedule, reduction: s_tir.schedule.SBlockRV, tile: Tile, dot: Dot | None = None) -> None:
@@ -270,7 +294,7 @@ def inlinable(schedule: Schedule, *kept: str) -> list[s_tir.schedule.SBlockRV]:
         name = schedule.get(block).name_hint
         consumers = _names(schedule, schedule.get_consumers(block))
         if (
-            name in (*kept, "pad")
+            name in (*kept, "pad", BLOCK_ROWS)
             or name.startswith(UNPACK)
             or name in outputs
             or any(consumer.startswith(PACK) for consumer in consumers)

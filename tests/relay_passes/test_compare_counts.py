@@ -91,6 +91,37 @@ def test_linear_layers_too(isa, evaluate):
     np.testing.assert_array_equal(evaluate(after, values), evaluate(before, values))
 
 
+def attention(rows, others, depth, masked):
+    """Signs of the scores of two activations, perhaps masked at run time, times the signs of a third."""
+    builder = relax.BlockBuilder()
+    shapes = {"a": (2, 3, rows, depth), "b": (2, 3, others, depth), "c": (2, 3, 5, others), "mask": (2, 1, 1, others)}
+    inputs = [relax.Var(name, relax.TensorType(shape, "float32")) for name, shape in shapes.items()]
+    with builder.function("main", inputs):
+        with builder.dataflow():
+            a, b, c = (builder.emit(dialect.sign(value)) for value in inputs[:3])
+            scores = builder.emit(relax.op.astype(builder.emit(dialect.matmul(a, b)), "float32"))
+            scaled = builder.emit(relax.op.divide(scores, relax.const(8.0)))
+            moved = builder.emit(relax.op.add(scaled, inputs[3] if masked else relax.const(np.float32(0.3))))
+            y = builder.emit_output(builder.emit(dialect.matmul(builder.emit(dialect.sign(moved)), c)))
+        builder.emit_func_output(y)
+    values = [RNG.standard_normal(shape).astype(np.float32) for shape in shapes.values()]
+    return builder.get(), values
+
+
+@pytest.mark.parametrize("isa", host.isas(), ids=lambda isa: isa.name)
+@pytest.mark.parametrize("shape", [(16, 64, 64), (13, 50, 33)], ids=str)
+@pytest.mark.parametrize("masked", [False, True])
+def test_products_of_activations_too(shape, masked, isa, evaluate):
+    module, values = attention(*shape, masked)
+    before = packed(module, isa)
+    after = compare_counts(before)
+    assert operators(after).count("relax.bnn.count_matmul") == (0 if masked else 1)
+    a, b, c = (np.where(value >= 0, 1, -1) for value in values[:3])
+    moved = (a @ b.swapaxes(-1, -2)).astype(np.float32) / np.float32(8) + (values[3] if masked else np.float32(0.3))
+    expected = np.where(moved >= 0, 1, -1) @ c.swapaxes(-1, -2)
+    np.testing.assert_array_equal(evaluate(pipeline.run(after, pipeline.lower_to(isa)), *values), expected)
+
+
 def test_modules_without_packing_stay_as_they_are(expect):
     module = pack_layers(two_layers(WINDOWS[2], 32, also_reads=True), ISAS[0])
     expect(compare_counts, module, module)

@@ -7,7 +7,7 @@ from relay_passes.pack_layers import block_channels
 from schedules import bits
 from schedules.bitpack import wide
 from schedules.border import border_table
-from schedules.kernel import BINARY_CONV2D
+from schedules.kernel import BINARY_CONV2D, BINARY_MATMUL
 from schedules.window import Window
 
 
@@ -26,5 +26,17 @@ def convolution():
         ]
         tensors = [te.placeholder(wide(array.shape), str(array.dtype)) for array in arrays]
         return te.create_prim_func([*tensors, BINARY_CONV2D.meaning(*tensors, window, channels, 1)])
+
+    return make
+
+
+@pytest.fixture
+def product():
+    """Return a function that makes an unscheduled product of activations for an instruction set."""
+
+    def make(isa, batch=(2,), rows=12, others=64, depth=128) -> tvm.tirx.PrimFunc:
+        words = bits.words_for(depth, isa.word_bits)
+        tensors = [te.placeholder(wide((*batch, count, words)), isa.word_dtype) for count in (rows, others)]
+        return te.create_prim_func([*tensors, BINARY_MATMUL.meaning(*tensors, depth, isa.binary_lanes)])
 
     return make

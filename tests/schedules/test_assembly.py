@@ -11,7 +11,7 @@ from schedules import bits, stack
 from schedules.bconv2d import bconv2d
 from schedules.bitpack import wide
 from schedules.border import border_table
-from schedules.kernel import FLOAT_DENSE, schedule_function
+from schedules.kernel import BINARY_MATMUL, FLOAT_DENSE, schedule_function
 from schedules.target import find_target
 from schedules.window import Window
 from tvm_bnn.benchmark.cycle_model import hottest_loop
@@ -45,6 +45,27 @@ def test_vectors_of_128_bits_are_counted_without_sve(name):
     loop = hottest_loop(assembly_of_binary_convolution(name))
     assert sum("\tuadalp\t" in line for line in loop) == sum("\tcnt\t" in line for line in loop) > 0
     assert not any(re.search(r"\bz\d+\.", line) for line in loop)
+
+
+def assembly_of_product(name: str) -> str:
+    target = find_target(name)
+    words = bits.words_for(64, target.isa.word_bits)
+    tensors = [te.placeholder(wide((8, rows, words)), target.isa.word_dtype) for rows in (128, 64)]
+    made = BINARY_MATMUL.meaning(*tensors, 64, target.isa.binary_lanes)
+    function, _ = schedule_function(te.create_prim_func([*tensors, made]), target.isa)
+    library = tvm.compile(function, target=tvm.target.Target(target.tvm), tir_pipeline=stack.PIPELINE)
+    return str(library.mod.inspect_source("asm"))
+
+
+@pytest.mark.parametrize("name", ["x86-avx512", "x86-amx", "x86-avx2", "arm", "rpi3", "rpi5", "armv7"])
+def test_a_product_of_activations_is_made_of_its_instruction_sets_popcount(name):
+    assembly = assembly_of_product(name)
+    assert not [mnemonic for mnemonic in find_target(name).isa.mnemonics if mnemonic not in assembly]
+
+
+@pytest.mark.parametrize("name", ["x86-avx512", "arm"])
+def test_the_laid_out_operand_and_the_sums_of_a_product_stay_on_the_stack(name):
+    assert "BackendAllocWorkspace" not in assembly_of_product(name)
 
 
 @pytest.mark.parametrize("name", ["x86-avx512", "arm"])

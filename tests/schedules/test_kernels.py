@@ -13,6 +13,7 @@ from schedules.isa import ISAS, Isa
 from schedules.kernel import (
     BINARY_CONV2D,
     BINARY_DENSE,
+    BINARY_MATMUL,
     FLOAT_CONV2D,
     FLOAT_DENSE,
     KERNELS,
@@ -38,6 +39,17 @@ CONVOLUTIONS = [
     (5, 3, 200, 104, PADDED, 1),
     (5, 4, 32, 128, Window((3, 3), (2, 1), (1, 1, 1, 1), (1, 2)), 4),
     (5, 5, 16, 24, Window((5, 5), padding=(2, 2, 2, 2)), 1),
+]
+# (axes of the batch, rows of either operand, depth)
+PRODUCTS = [
+    ((2, 3), 16, 32, 64),
+    ((1, 2), 13, 13, 33),
+    ((3,), 50, 7, 31),
+    ((2,), 5, 197, 64),
+    ((2,), 197, 6, 197),
+    ((), 1, 65, 4608),
+    ((1,), 24, 1, 1),
+    ((), 2, 3, 70000),
 ]
 ROWS = [(1, 64, 64), (5, 31, 10), (3, 4608, 33), (16, 65, 128), (2, 1, 1), (1, 70000, 4)]
 
@@ -91,6 +103,20 @@ def test_binary_linear_layer_is_exact(isa, shape):
     tensors = placeholders(arrays)
     expected = BINARY_DENSE.reference(x, weight)
     made = BINARY_DENSE.meaning(*tensors, channels, depth)
+    np.testing.assert_array_equal(run(isa, [*tensors, made], arrays, expected.shape, "int32"), expected)
+
+
+@pytest.mark.parametrize("isa", [isa for kernel, isa in VARIANTS if kernel is BINARY_MATMUL], ids=lambda isa: isa.name)
+@pytest.mark.parametrize("shape", PRODUCTS, ids=str)
+def test_product_of_activations_is_exact(isa, shape):
+    batch, rows, others, depth = shape
+    rng = np.random.default_rng(4)
+    a, b = signs(rng, *batch, rows, depth), signs(rng, *batch, others, depth)
+    b[..., 0, :] = a[..., 0, :]
+    arrays = [bits.pack(a, isa.word_bits), bits.pack(b, isa.word_bits)]
+    tensors = placeholders(arrays)
+    expected = BINARY_MATMUL.reference(a, b)
+    made = BINARY_MATMUL.meaning(*tensors, depth, BINARY_MATMUL.lanes(isa))
     np.testing.assert_array_equal(run(isa, [*tensors, made], arrays, expected.shape, "int32"), expected)
 
 

@@ -16,7 +16,7 @@ from rpc.tensor_file import encode
 from schedules import bits, stack
 from schedules.bitpack import bitpack, wide
 from schedules.border import border_table
-from schedules.kernel import BINARY_CONV2D, BINARY_DENSE, FLOAT_CONV2D, schedule_function
+from schedules.kernel import BINARY_CONV2D, BINARY_DENSE, BINARY_MATMUL, FLOAT_CONV2D, schedule_function
 from schedules.target import find_target
 from schedules.window import Window
 
@@ -98,6 +98,19 @@ def test_binary_linear_layer_is_exact(program, tmp_path, shape):
     expected = BINARY_DENSE.reference(x, weight).astype(np.int32)
     tensors = placeholders(arrays)
     function = te.create_prim_func([*tensors, BINARY_DENSE.meaning(*tensors, channels, depth)])
+    got = execute(program, tmp_path, function, [*arrays, np.full(expected.shape, 77, np.int32)])
+    np.testing.assert_array_equal(np.frombuffer(got, np.int32).reshape(expected.shape), expected)
+
+
+@pytest.mark.parametrize(("rows", "others", "depth"), [(13, 50, 64), (4, 16, 33)])
+def test_product_of_activations_is_exact(program, tmp_path, rows, others, depth):
+    rng = np.random.default_rng(4)
+    a, b = signs(rng, 2, 3, rows, depth), signs(rng, 2, 3, others, depth)
+    arrays = [bits.pack(a, TARGET.isa.word_bits), bits.pack(b, TARGET.isa.word_bits)]
+    expected = BINARY_MATMUL.reference(a, b).astype(np.int32)
+    tensors = placeholders(arrays)
+    made = BINARY_MATMUL.meaning(*tensors, depth, BINARY_MATMUL.lanes(TARGET.isa))
+    function = te.create_prim_func([*tensors, made])
     got = execute(program, tmp_path, function, [*arrays, np.full(expected.shape, 77, np.int32)])
     np.testing.assert_array_equal(np.frombuffer(got, np.int32).reshape(expected.shape), expected)
 

@@ -24,6 +24,15 @@ def test_the_default_schedule_is_a_point_of_the_space(convolution, isa):
 
 
 @pytest.mark.parametrize("isa", ISAS, ids=lambda isa: isa.name)
+@pytest.mark.parametrize("batch", [(2, 3), (1,), ()], ids=str)
+def test_the_default_schedule_of_a_product_is_a_point_of_the_space(product, batch, isa):
+    function = product(isa, batch)
+    point = space.default_point(function, isa)
+    tvm.ir.assert_structural_equal(point.mod["main"], schedule_function(function, isa)[0])
+    assert signature(function, isa).startswith(f"bmatmul/{isa.name} ")
+
+
+@pytest.mark.parametrize("isa", ISAS, ids=lambda isa: isa.name)
 def test_every_design_fits_the_registers_and_divides_the_layer(convolution, isa):
     function = convolution(isa)
     layer = layer_of(function, isa)
@@ -70,11 +79,12 @@ def test_a_trace_of_another_layer_is_refused(convolution):
         replay(convolution(AVX2), trace)
 
 
-def test_whatever_is_drawn_computes_the_same(convolution):
-    function = convolution(AVX2, size=6, depth=128, channels=64)
+@pytest.mark.parametrize("kind", ["convolution", "product"])
+def test_whatever_is_drawn_computes_the_same(kind, convolution, product):
+    function = product(AVX2) if kind == "product" else convolution(AVX2, size=6, depth=128, channels=64)
     rng = np.random.default_rng(0)
     arrays = [rng.integers(0, 1 << 60, shape, np.uint64).astype(dtype) for shape, dtype in tensors_of(function)[:-1]]
-    arrays[2] %= 1000
+    arrays[2:] = [border % 1000 for border in arrays[2:]]
 
     def run(scheduled):
         library = tvm.compile(scheduled.with_attr("global_symbol", "main"), target="llvm", tir_pipeline=stack.PIPELINE)

@@ -25,7 +25,7 @@ def operands(function: tvm.tirx.PrimFunc, isa: Isa, results: int) -> list[Array]
     rng = np.random.default_rng(SEED)
     layer = layer_of(function, isa)
     terms = 1 if layer is None else layer.terms
-    counts = terms * (isa.word_bits if layer is not None and layer.kernel.anchor == bconv2d.ANCHOR else 1)
+    counts = terms * (isa.word_bits if layer is not None and layer.kernel.anchor in bconv2d.ANCHORS else 1)
     inputs = tensors_of(function)[: -results or None]
     anchor = "" if layer is None else layer.kernel.anchor
     if anchor == bf16.ANCHOR:

@@ -90,7 +90,7 @@ def task_of(function: tvm.tirx.PrimFunc, isa: Isa, weight: int = 1, results: int
     layer = layer_of(plain, isa)
     if layer is None:
         raise ValueError("the function has no anchor: plain loops have no search space")
-    terms = layer.terms * (isa.word_bits if layer.kernel.anchor == bconv2d.ANCHOR else 1)
+    terms = layer.terms * (isa.word_bits if layer.kernel.anchor in bconv2d.ANCHORS else 1)
     weights = tensors_of(plain)[1][0]
     return Task(
         plain,
