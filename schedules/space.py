@@ -18,8 +18,10 @@ import tvm
 from tvm import s_tir
 
 from schedules import bconv2d
+from schedules.anchored import Anchored, anchored
+from schedules.choice import schedule_layer
 from schedules.isa import Isa
-from schedules.kernel import WINOGRAD_CONV2D, Anchored, anchored, schedule_layer
+from schedules.kernel import WINOGRAD_CONV2D
 from schedules.tile import Schedule, Tile, depth_of_loads, divisors
 from schedules.workload import workload_hash
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import tvm
 from tvm import s_tir
 
+from schedules.choice import Choice, schedule_function
 from schedules.isa import Isa
-from schedules.kernel import Choice, schedule_function
 from schedules.line_file import Warn
 from schedules.space import kernel_version
 from schedules.target import Target

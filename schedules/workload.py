@@ -6,8 +6,8 @@ import tvm
 import tvm_ffi
 from tvm import s_tir, tirx
 
+from schedules.anchored import Anchored, anchored
 from schedules.isa import Isa
-from schedules.kernel import Anchored, anchored
 
 #: Stands for every scalar of a trained model in its functions, such as a slope: a value that nothing simplifies away.
 _SCALAR = 0.53125

@@ -11,8 +11,8 @@ from schedules import bits, host, stack
 from schedules.amx import LANES, REFUSED, tiled_weights
 from schedules.amx_blocks import Layer
 from schedules.amx_counts import counts
+from schedules.choice import schedule_function
 from schedules.isa import AVX512_VPOPCNTDQ
-from schedules.kernel import schedule_function
 from schedules.target import find_target
 from schedules.window import Window
 

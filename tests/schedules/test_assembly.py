@@ -11,7 +11,8 @@ from schedules import bits, stack
 from schedules.bconv2d import bconv2d
 from schedules.bitpack import wide
 from schedules.border import border_table
-from schedules.kernel import BINARY_MATMUL, FLOAT_DENSE, schedule_function
+from schedules.choice import schedule_function
+from schedules.kernel import BINARY_MATMUL, FLOAT_DENSE
 from schedules.target import find_target
 from schedules.window import Window
 from tvm_bnn.benchmark.cycle_model import hottest_loop

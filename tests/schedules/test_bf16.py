@@ -7,9 +7,9 @@ from tvm import te
 
 from schedules import bf16, reference, runs, stack
 from schedules.bitpack import wide
+from schedules.choice import schedule_function
 from schedules.dot import BFDOT, VDPBF16PS, bf16_dot_of
 from schedules.isa import AVX512_VPOPCNTDQ, NEON
-from schedules.kernel import schedule_function
 from schedules.target import find_target, native
 from schedules.window import Window
 

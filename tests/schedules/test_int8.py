@@ -7,9 +7,10 @@ from tvm import te
 
 from schedules import host, int8, reference, runs, stack
 from schedules.bitpack import wide
+from schedules.choice import schedule_function
 from schedules.dot import VPDPBUSD_512, Dot, dot_of, widening
 from schedules.isa import ISAS
-from schedules.kernel import INT8_CONV2D, INT8_DENSE, VARIANTS, schedule_function
+from schedules.kernel import INT8_CONV2D, INT8_DENSE, VARIANTS
 from schedules.target import TARGETS, find_target, native
 from schedules.window import Window
 

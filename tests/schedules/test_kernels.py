@@ -9,17 +9,9 @@ from relay_passes.pack_layers import block_channels
 from schedules import bits, stack
 from schedules.bitpack import wide
 from schedules.border import border_table
+from schedules.choice import schedule_function
 from schedules.isa import ISAS, Isa
-from schedules.kernel import (
-    BINARY_CONV2D,
-    BINARY_DENSE,
-    BINARY_MATMUL,
-    FLOAT_CONV2D,
-    FLOAT_DENSE,
-    KERNELS,
-    VARIANTS,
-    schedule_function,
-)
+from schedules.kernel import BINARY_CONV2D, BINARY_DENSE, BINARY_MATMUL, FLOAT_CONV2D, FLOAT_DENSE, KERNELS, VARIANTS
 from schedules.window import Window
 
 PADDED = Window((3, 3), padding=(1, 1, 1, 1))

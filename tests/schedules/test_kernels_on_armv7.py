@@ -16,7 +16,8 @@ from rpc.tensor_file import encode
 from schedules import bits, stack
 from schedules.bitpack import bitpack, wide
 from schedules.border import border_table
-from schedules.kernel import BINARY_CONV2D, BINARY_DENSE, BINARY_MATMUL, FLOAT_CONV2D, schedule_function
+from schedules.choice import schedule_function
+from schedules.kernel import BINARY_CONV2D, BINARY_DENSE, BINARY_MATMUL, FLOAT_CONV2D
 from schedules.target import find_target
 from schedules.window import Window
 

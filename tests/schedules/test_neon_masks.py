@@ -10,7 +10,7 @@ from tvm import relax
 from rpc import emulation
 from schedules import bits, reference, stack
 from schedules.bitpack import bitpack
-from schedules.kernel import schedule_function
+from schedules.choice import schedule_function
 from schedules.link import linker
 from schedules.target import find_target
 

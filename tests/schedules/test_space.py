@@ -8,8 +8,8 @@ from tvm import te
 
 from schedules import space, stack
 from schedules.bconv2d import bconv2d
+from schedules.choice import schedule_function
 from schedules.isa import AVX2, AVX512_VPOPCNTDQ, ISAS, NEON
-from schedules.kernel import schedule_function
 from schedules.trace import replay, to_json
 from schedules.trace_key import key_of, register_tile
 from schedules.window import Window

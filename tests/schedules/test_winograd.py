@@ -6,8 +6,9 @@ import pytest
 import tvm
 
 from schedules import space, stack, winograd
+from schedules.choice import schedule_function
 from schedules.isa import AVX512_VPOPCNTDQ, ISAS, NEON
-from schedules.kernel import VARIANTS, WINOGRAD_CONV2D, schedule_function
+from schedules.kernel import VARIANTS, WINOGRAD_CONV2D
 from schedules.target import find_target
 from schedules.window import Window
 from schedules.workload import layer_of
