@@ -26,7 +26,7 @@ ZOO = Path(tvm_bnn.__file__).parent / "zoo"
 
 
 def binarize_activation(x: torch.Tensor) -> torch.Tensor:
-    """sign(x) whose gradient is that of Bi-Real's piecewise polynomial (eq. 8 of the paper)."""
+    """sign(x) whose gradient is that of Bi-Real's piecewise polynomial (Liu et al., ECCV 2018)."""
     clipped = x.clamp(-1, 1)
     surrogate = clipped * (2 - clipped.abs())
     return torch.sign(x).detach() - surrogate.detach() + surrogate
