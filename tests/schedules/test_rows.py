@@ -16,9 +16,9 @@ from schedules.rows import schedule_rows
 SHAPES = [(3, 64), (2, 5, 128), (1, 2, 7, 16), (4, 40), (2, 3, 33), (2, 2, 24), (1, 64, 256)]
 
 
-def normalized(x: np.ndarray) -> np.ndarray:
-    centred = x - x.mean(-1, keepdims=True)
-    return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
+def normalized(x: np.ndarray, axes: tuple[int, ...] = (-1,)) -> np.ndarray:
+    centred = x - x.mean(axes, keepdims=True)
+    return centred / np.sqrt((centred**2).mean(axes, keepdims=True) + 1e-5)
 
 
 def made(function, shape: tuple[int, ...]) -> tuple[te.Tensor, te.Tensor]:
@@ -26,9 +26,9 @@ def made(function, shape: tuple[int, ...]) -> tuple[te.Tensor, te.Tensor]:
     return x, function(x)
 
 
-def layer_norm(x: te.Tensor) -> te.Tensor:
-    ones, zeros = (topi.full((x.shape[-1],), "float32", value) for value in (1.0, 0.0))
-    return topi.nn.layer_norm(x, ones, zeros, [len(x.shape) - 1], 1e-5)
+def layer_norm(x: te.Tensor, axes: int = 1) -> te.Tensor:
+    ones, zeros = (topi.full(x.shape[-axes:], "float32", value) for value in (1.0, 0.0))
+    return topi.nn.layer_norm(x, ones, zeros, [*range(len(x.shape) - axes, len(x.shape))], 1e-5)
 
 
 def mean_magnitude(x: te.Tensor) -> te.Tensor:
@@ -50,6 +50,7 @@ FUNCTIONS = [
     (lambda x: topi.max(x, -1), lambda x: x.max(-1)),
     (lambda x: topi.divide(topi.sum(x, -1), 7.0), lambda x: x.sum(-1) / 7),
     (layer_norm, normalized),
+    (lambda x: layer_norm(x, 2), lambda x: normalized(x, (-2, -1))),
     (lambda x: topi.sum(x, (-2, -1)), lambda x: x.sum((-2, -1))),
     (lambda x: topi.sum(x, None), lambda x: x.sum()),
     (lambda x: topi.divide(topi.sum(x, None), 7.0), lambda x: x.sum() / 7),
