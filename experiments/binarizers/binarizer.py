@@ -111,6 +111,10 @@ class Binarizer(abc.ABC):
         """Set whatever depends on the progress of training, before epoch ``epoch`` (from 0) of ``epochs``."""
         del model, epoch, epochs
 
+    def on_update(self, model: nn.Module) -> None:
+        """Do to latent weights what the method does to them after each update; nothing by default."""
+        del model
+
 
 #: Bits of a value that stays real.
 REAL_BITS = 32

@@ -5,15 +5,15 @@ from __future__ import annotations
 from torch import nn
 
 from experiments.binarizers.binarizer import Binarizer
-from experiments.binarizers.estimators import ClippedSign
+from experiments.binarizers.estimators import ClippedSign, StraightSign
 from experiments.binarizers.geometry import Geometry
+from experiments.binarizers.layer import clip_latent_weights
 
 
 class Bnn(Binarizer):
-    """x_b = sign(x); g_x = g_b 1_{|x| <= 1}; the same for weights.
+    """x_b = sign(x); g_x = g_b 1_{|x| <= 1} (Algorithm 1).
 
-    The paper clips latent weights to [-1, 1] after each update (Algorithm 1); here the window stops those that
-    leave it.
+    The gradient of binarized weights is that of the latent ones, which are clipped to [-1, 1] after each update.
     """
 
     name = "bnn"
@@ -25,6 +25,10 @@ class Bnn(Binarizer):
         return ClippedSign()
 
     def weights(self, geometry: Geometry) -> nn.Module:
-        """Return the same as for activations."""
+        """Return the sign, straight through."""
         del geometry
-        return ClippedSign()
+        return StraightSign()
+
+    def on_update(self, model: nn.Module) -> None:
+        """Clip."""
+        clip_latent_weights(model)

@@ -29,7 +29,7 @@ class QuantizedUnit(nn.Module):
 
 
 class LayerScaledSign(nn.Module):
-    """E sign(w), E = mean|w| over the whole layer, with the gradient of the identity.
+    """E sign(w), E = mean|w| over the whole layer, with the gradient of the identity (equation 7).
 
     As E is multiplied behind the product, the sign's own slope is 1 / E.
     """

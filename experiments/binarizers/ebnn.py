@@ -15,7 +15,10 @@ from experiments.binarizers.scales import RowScaledSign
 
 
 class WinnerTakesAll(nn.Module):
-    """1 where the first expert wins, else 0, from the input's channel means; backward is softmax's."""
+    """1 where the first expert wins, else 0, from the input's channel means; backward is softmax's.
+
+    In the authors' code it is that of a sigmoid.
+    """
 
     def __init__(self, geometry: Geometry) -> None:
         """Take the layer's shape."""

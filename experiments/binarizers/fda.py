@@ -22,7 +22,7 @@ _NEAR_ZERO = 1e-3
 
 
 def series_slope(x: torch.Tensor, terms: int) -> torch.Tensor:
-    """Return the derivative of the truncated series, 4ω/π Σ_{i=0}^{n} cos((2i+1)ωx).
+    """Return the derivative of the truncated series, 4ω/π Σ_{i=0}^{n} cos((2i+1)ωx) (equation 10).
 
     The sum of cosines is sin(2(n+1)u) / (2 sin u) in closed form, u = ωx; where sin u vanishes it is ±(n+1).
     """
@@ -35,7 +35,7 @@ def series_slope(x: torch.Tensor, terms: int) -> torch.Tensor:
 
 
 class NoiseAdaption(TrainingOnly):
-    """Two narrow linear maps with ReLU between, and a sine as shortcut: what the truncated series lacks."""
+    """relu(x W_1) W_2 + 0.1 sin x (equation 13, and section 3.2): what the truncated series lacks."""
 
     def __init__(self, width: int) -> None:
         """Narrow to a 64th, at least one."""
@@ -50,7 +50,10 @@ class NoiseAdaption(TrainingOnly):
 
 
 class FourierSign(nn.Module):
-    """sign(x) + share · noise(x) in training; the sign alone in evaluation, where the module is removed."""
+    """sign(x) + share · noise(x) in training (equation 14); in evaluation, where the share is 0, the sign alone.
+
+    The paper says that the share falls to 0, and not how: `share_of` is BiBench's.
+    """
 
     terms: int = FIRST_TERMS
     share: float = FIRST_SHARE
@@ -92,7 +95,7 @@ class PlainFourierSign(nn.Module):
 
 
 def terms_of(epoch: int, epochs: int) -> int:
-    """Return n, from 9 towards 18."""
+    """Return n, from 9 towards 18 (section 3.2, setting 3)."""
     return FIRST_TERMS + int(epoch / epochs * (LAST_TERMS - FIRST_TERMS))
 
 

@@ -8,16 +8,17 @@ from torch import nn
 from experiments.binarizers.binarizer import Binarizer
 from experiments.binarizers.estimators import ClippedSign, sign, with_slope
 from experiments.binarizers.geometry import Geometry
-from experiments.binarizers.layer import ScaledSigns
+from experiments.binarizers.layer import ScaledSigns, clip_latent_weights
 
 _DECAY, _LEAST = 0.999, 1e-8
 
 
 class LossAwareSign(nn.Module):
-    """α sign(w) with α = |d w|_1 / |d|_1 over the layer, and the gradient of the identity.
+    """α sign(w) with α = |d w|_1 / |d|_1 over the layer (equation 8), and the gradient of the identity.
 
-    d is the diagonal of the Hessian, taken from the second moment of the gradient of the binarized weights as Adam
-    keeps it, without its bias correction, which cancels: d = sqrt(v) + 1e-8; uniform before the first gradient.
+    d is the diagonal of the Hessian, taken from the second moment v of the gradient of the binarized weights as Adam
+    keeps it (Algorithm 1, steps 19 to 22), without learning rate and bias correction, which cancel, as in the authors'
+    code: d = sqrt(v) + 1e-8; uniform before the first gradient.
     """
 
     moment: torch.Tensor
@@ -54,3 +55,7 @@ class Lab(Binarizer):
     def weights(self, geometry: Geometry) -> nn.Module:
         """Return the loss-aware sign."""
         return LossAwareSign(geometry)
+
+    def on_update(self, model: nn.Module) -> None:
+        """Clip, as the authors' code does."""
+        clip_latent_weights(model)

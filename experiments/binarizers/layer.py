@@ -16,21 +16,31 @@ from experiments.binarizers.geometry import Geometry
 
 
 class ScaledSigns(NamedTuple):
-    """Binarized weights whose scale is multiplied behind the product.
+    """A binarized operand whose scale is multiplied behind the product.
 
-    Sums of signs are exact in float32 and sums of ±α are not: where as many of them are positive as negative, rounding
-    would decide the next sign, differently on every machine.
+    Sums of signs and other small integers are exact in float32 and sums of ±α are not: where as many of them are
+    positive as negative, rounding would decide the next sign, differently on every machine.
 
     Parameters
     ----------
     signs
-        Of the weight's shape, of few values.
+        Of the operand's shape, of few values.
     scale
-        ``(outputs,)``, or a scalar.
+        Of weights ``(outputs,)``; or a scalar.
     """
 
     signs: torch.Tensor
     scale: torch.Tensor
+
+
+class _Operand(NamedTuple):
+    signs: torch.Tensor
+    scale: torch.Tensor | None
+
+
+def scaled(operand: torch.Tensor | ScaledSigns) -> _Operand:
+    """Return an operand's values and its scale, None if it has none."""
+    return _Operand(*operand) if isinstance(operand, ScaledSigns) else _Operand(operand, None)
 
 
 class TrainingOnly(nn.Module):
@@ -62,7 +72,7 @@ class BinaryLayer(nn.Module):
     geometry
         The layer's shape.
     inputs, weights
-        Binarize an operand: a tensor in, a tensor of few values out, or `ScaledSigns` of a weight.
+        Binarize an operand: a tensor in, a tensor of few values or `ScaledSigns` out.
     scale
         Takes the product and the layer's input.
     bias
@@ -101,14 +111,23 @@ class BinaryLayer(nn.Module):
 
     def product(self, x: torch.Tensor) -> torch.Tensor:
         """Return the product of the binarized operands."""
-        weights = self.weights(self.weight)
-        if not isinstance(weights, ScaledSigns):
-            return self.geometry.convolve(self.inputs(x), weights)
-        return self.geometry.convolve(self.inputs(x), weights.signs) * self.geometry.per_channel(weights.scale)
+        inputs, weights = scaled(self.inputs(x)), scaled(self.weights(self.weight))
+        product = self.geometry.convolve(inputs.signs, weights.signs)
+        if inputs.scale is not None:
+            product = product * inputs.scale
+        return product if weights.scale is None else product * self.geometry.per_channel(weights.scale)
 
     def extra_repr(self) -> str:
         """Show the shape in a printed model."""
         return f"{self.geometry.kind}, {self.geometry.inputs} -> {self.geometry.outputs}"
+
+
+@torch.no_grad()
+def clip_latent_weights(model: nn.Module) -> None:
+    """Clip the latent weights of all binary layers to [-1, 1]: beyond, they would take ever longer to change sign."""
+    for module in model.modules():
+        if isinstance(module, BinaryLayer):
+            module.weight.clamp_(-1, 1)
 
 
 class BinaryMatmul(nn.Module):

@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from experiments.binarizers.binarizer import Binarizer
-from experiments.binarizers.dorefa import QuantizedUnit
 from experiments.binarizers.estimators import with_slope
 from experiments.binarizers.geometry import Geometry
 from experiments.binarizers.layer import ScaledSigns
@@ -16,24 +15,27 @@ _STEPS = 2**BITS - 1
 
 
 class ClippedLevels(nn.Module):
-    """α round(y (2^k - 1) / α) / (2^k - 1), y = clip(x, 0, α); α learns from what is clipped."""
+    """round(y (2^k - 1) / α) · α / (2^k - 1), y = clip(x, 0, α); α learns from what is clipped."""
 
     def __init__(self) -> None:
         """Start at a bound of 2: norms leave few values beyond it."""
         super().__init__()
         self.bound = nn.Parameter(torch.tensor(2.0))
-        self.quantize = QuantizedUnit(BITS)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Quantize."""
-        levels: torch.Tensor = self.quantize(x / self.bound.detach())
-        clipped = (x >= self.bound).to(x.dtype)
-        # The derivative for α is 1 where x is clipped, else 0; for x it is 1 inside, which the unit passes.
-        return levels * self.bound.detach() + clipped * (self.bound - self.bound.detach())
+    def forward(self, x: torch.Tensor) -> ScaledSigns:
+        """Quantize to the integers up to 2^k - 1, and their scale."""
+        bound = self.bound.detach()
+        unit = x / bound
+        inside = ((unit >= 0) & (unit <= 1)).to(x.dtype)
+        levels = with_slope(torch.round(unit.clamp(0, 1) * _STEPS), _STEPS * inside, unit)
+        if torch.is_grad_enabled():
+            # The derivative of a level times its scale is 1 for x inside, and 1 for α where x is clipped, else 0.
+            levels = levels + (x >= bound).to(x.dtype) * (self.bound - bound) * _STEPS / bound
+        return ScaledSigns(levels, bound / _STEPS)
 
 
 class QuantizedWeight(nn.Module):
-    """2 quantize(tanh(w) / (2 max|tanh w|) + 1/2) - 1 (Zhou et al., DoReFa-Net), as odd numbers over 2^k - 1."""
+    """2 quantize(tanh(w) / (2 max|tanh w|) + 1/2) - 1 (Zhou et al., equation 9), as odd numbers over 2^k - 1."""
 
     def forward(self, w: torch.Tensor) -> ScaledSigns:
         """Quantize; the gradient of rounding is that of the identity."""

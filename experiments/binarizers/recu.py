@@ -10,9 +10,18 @@ from torch import nn
 from experiments.binarizers.binarizer import Binarizer
 from experiments.binarizers.estimators import PolynomialSign, StraightSign
 from experiments.binarizers.geometry import Geometry
-from experiments.binarizers.scales import LearnedScale, standardised
+from experiments.binarizers.scales import LearnedScale, centred
 
 FIRST_TAU, LAST_TAU = 0.85, 0.99
+#: A Laplace distribution of scale 2, to which weights are brought, has this deviation.
+_DEVIATION = 2 * math.sqrt(2)
+_LEAST_VARIANCE = 1e-5
+
+
+def brought_to_laplace(w: torch.Tensor) -> torch.Tensor:
+    """Return weights with mean 0 and (unbiased) deviation 2√2 in each output channel, as the authors' code has them."""
+    variance = w.var(dim=tuple(range(1, w.dim())), keepdim=True)
+    return centred(w) * _DEVIATION / torch.sqrt(variance + _LEAST_VARIANCE)
 
 
 class RectifiedClamp(nn.Module):
@@ -31,7 +40,7 @@ class RectifiedClamp(nn.Module):
 
     def forward(self, w: torch.Tensor) -> torch.Tensor:
         """Binarize; only the gradient knows of the clamp."""
-        standard = standardised(w)
+        standard = brought_to_laplace(w)
         bound = -standard.abs().mean().detach() * math.log(2 - 2 * self.tau)
         signs: torch.Tensor = self.sign(torch.minimum(torch.maximum(standard, -bound), bound))
         return signs

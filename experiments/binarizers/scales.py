@@ -29,7 +29,7 @@ def standardised(w: torch.Tensor) -> torch.Tensor:
 
 
 def channel_scale(w: torch.Tensor) -> torch.Tensor:
-    """Return α ``(outputs,)``: mean|w| per output channel (Rastegari et al., ECCV 2016), without gradient."""
+    """Return α ``(outputs,)``: mean|w| per output channel (Rastegari et al., equation 6), without gradient."""
     return w.detach().abs().flatten(1).mean(1)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from torch import nn
 
 from experiments.binarizers.binarizer import REAL_BITS, Binarizer
-from experiments.binarizers.estimators import ClippedSign
+from experiments.binarizers.estimators import StraightSign
 from experiments.binarizers.geometry import Geometry
-from experiments.binarizers.layer import Real
+from experiments.binarizers.layer import Real, clip_latent_weights
 from experiments.binarizers.xnor_net import OptimalScaledSign
 
 
 class BinaryConnect(Binarizer):
-    """w_b = sign(w), straight through inside [-1, 1], to which the paper clips weights."""
+    """w_b = sign(w), straight through (section 2.3); latent weights are clipped to [-1, 1] after each update."""
 
     name = "binaryconnect"
     paper = "Courbariaux et al., BinaryConnect, NeurIPS 2015"
@@ -24,9 +24,13 @@ class BinaryConnect(Binarizer):
         return Real()
 
     def weights(self, geometry: Geometry) -> nn.Module:
-        """Return the sign."""
+        """Return the sign, straight through."""
         del geometry
-        return ClippedSign()
+        return StraightSign()
+
+    def on_update(self, model: nn.Module) -> None:
+        """Clip."""
+        clip_latent_weights(model)
 
     def nonlinearity(self, channels: int) -> nn.Module:
         """Return ReLU, as activations are real."""
@@ -35,7 +39,7 @@ class BinaryConnect(Binarizer):
 
 
 class Bwn(BinaryConnect):
-    """w ≈ α sign(w), α = mean|w| of the filter."""
+    """w ≈ α sign(w), α = mean|w| of the filter (equations 4 and 6), which is not clipped."""
 
     name = "bwn"
     paper = "Rastegari et al., XNOR-Net, ECCV 2016 (Binary-Weight-Networks)"
@@ -44,3 +48,7 @@ class Bwn(BinaryConnect):
         """Return α sign(w)."""
         del geometry
         return OptimalScaledSign()
+
+    def on_update(self, model: nn.Module) -> None:
+        """Leave weights alone."""
+        del model

@@ -16,7 +16,7 @@ from experiments.binarizers.scales import channel_scale
 
 
 class OptimalScaledSign(nn.Module):
-    """α sign(w), α = mean|w| of the filter, with the gradient 1/n + α 1_{|w| <= 1}.
+    """α sign(w), α = mean|w| of the filter (equations 4 and 6), with the gradient 1/n + α 1_{|w| <= 1}.
 
     As α is multiplied behind the product, the sign's own slope is that over α.
     """
@@ -56,7 +56,7 @@ class MagnitudeMap(nn.Module):
 
 
 class XnorNet(Binarizer):
-    """x * w = (sign(x) * sign(w)) K α."""
+    """x * w = (sign(x) * sign(w)) K α (equation 11)."""
 
     name = "xnor"
     paper = "Rastegari et al., XNOR-Net, ECCV 2016"

@@ -6,13 +6,16 @@ import dataclasses
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
-from experiments.families.catalog import FAMILIES
-from experiments.families.family import Family
 from schedules.errors import UserError
-from tvm_bnn.compiler import compile_model
+from tvm_bnn.command import finish
+from tvm_bnn.packages import require
+
+if TYPE_CHECKING:  # which imports PyTorch
+    from experiments.families.family import Family
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +43,8 @@ def compile_family(family: Family, target: str, folder: Path) -> Row:
     UserError
         If the model cannot be compiled, or disagrees with PyTorch.
     """
+    from tvm_bnn.compiler import compile_model
+
     try:
         compiled = compile_model(family.build(), family.inputs(), target=target, output=folder / "model.so")
     except UserError as error:
@@ -68,6 +73,13 @@ def main(target: str = "native", only: str = "") -> int:
     -------
     0 if every family is right, else 1.
     """
+    return finish(lambda: _compile_all(target, only), debug=False)
+
+
+def _compile_all(target: str, only: str) -> int:
+    require("experiments.families", "tvm-bnn[torch]", "torch")
+    from experiments.families.catalog import FAMILIES
+
     print("| family | how it spells binarization | binary layers found / there | on bit planes | parity | right |")
     print("|---|---|---|---|---|---|")
     wrong = 0

@@ -14,7 +14,7 @@ Conv: TypeAlias = Callable[[int, int, int], nn.Module]
 
 
 class ClampedSign(torch.autograd.Function):
-    """sign(x) with the gradient of clamp to [-1, 1] (Hubara et al., Binarized Neural Networks, eq. 4)."""
+    """sign(x) with the gradient of clamp to [-1, 1] (Hubara et al., Binarized Neural Networks, Algorithm 1)."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:

@@ -30,7 +30,7 @@ class ClippedStep(torch.autograd.Function):
 
 
 class RoundedLevels(torch.autograd.Function):
-    """k-bit rounding of [0, 1] to multiples of 1/(2^k - 1) (eq. 5); straight through."""
+    """k-bit rounding of [0, 1] to multiples of 1/(2^k - 1); straight through."""
 
     @staticmethod
     def forward(_ctx: Any, x: torch.Tensor, bits: int) -> torch.Tensor:

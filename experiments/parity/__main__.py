@@ -12,6 +12,7 @@ from experiments.parity.records import append, read
 from experiments.parity.table import markdown
 from schedules.errors import UserError
 from tvm_bnn.console import complain
+from tvm_bnn.packages import require
 
 if TYPE_CHECKING:  # both import PyTorch
     from experiments.architectures import Architecture
@@ -45,6 +46,7 @@ def main(
     0 if every cell is right, 1 if not, or if a name is unknown.
     """
     try:
+        require("experiments.parity", "tvm-bnn[torch]", "torch")
         architectures, binarizers = _chosen(architecture, binarizer)
         _run(architectures, binarizers, size == "small", record, target)
         wanted = {(a.name, b.name, size == "small", target) for a in architectures for b in binarizers}

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from experiments.architectures import Architecture
-from experiments.architectures.calibration import calibrate
+from experiments.architectures.calibration import calibrate, draw_offsets
 from experiments.binarizers import Binarizer
 from experiments.complexity import complexity
 from experiments.parity.records import Cell
@@ -29,6 +29,8 @@ def run_cell(architecture: Architecture, binarizer: Binarizer, *, small: bool, t
     model = architecture.build(binarizer, classes=CLASSES, small=small)
     batches = _BATCHES if small else 1
     samples = _SAMPLES if small else _SAMPLES // 2
+    if not small:  # whose statistics are those of four samples
+        draw_offsets(model, SEED)
     seeds = range(SEED + 1, SEED + 1 + batches)
     calibrate(model, (architecture.example_input(samples, small=small, seed=seed) for seed in seeds))
     inputs = architecture.example_input(small=small)

@@ -163,6 +163,7 @@ class _Run:
             optimizer.zero_grad(set_to_none=True)
             value.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
+            self.job.binarizer.on_update(self.model)
             schedule.step()
             total += value.item()
             self.watcher.step(value.item())

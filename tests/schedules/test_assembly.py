@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 import tvm
-from tvm import te
+from tvm import te, topi
 
 from schedules import bits, stack
 from schedules.bconv2d import bconv2d
@@ -132,3 +132,26 @@ def test_a_linear_layer_of_one_row_keeps_several_sums_in_registers(name, product
     hot = max(blocks, key=lambda block: len(re.findall(product, block)))
     assert len(re.findall(product, hot)) >= choice.tile.vectors >= 3
     assert not re.search(spill, hot)
+
+
+@pytest.mark.parametrize(
+    ("name", "addition"),
+    [
+        ("x86-avx512", r"vaddps\s.*zmm"),
+        ("x86-avx2", r"vaddps\s.*ymm"),
+        ("arm", r"fadd\s+v\d+\.4s"),
+        ("armv7", r"vadd\.f32\s+q"),
+    ],
+)
+@pytest.mark.parametrize("shape", [(2, 64, 256), (2, 8, 24)], ids=str)
+def test_a_mean_of_each_sample_adds_vectors_as_they_lie_in_memory(name, addition, shape):
+    """The second shape's rows are not whole vectors: one vector ends in the next row."""
+    target = find_target(name)
+    x = te.placeholder(shape, "float32")
+    mean = topi.divide(topi.sum(x, [1, 2], keepdims=True), 7.0)
+    function, _ = schedule_function(te.create_prim_func([x, mean]), target.isa)
+    library = tvm.compile(function, target=tvm.target.Target(target.tvm), tir_pipeline=stack.PIPELINE)
+    assembly = str(library.mod.inspect_source("asm"))
+    assert re.search(addition, assembly)
+    assert "gather" not in assembly
+    assert "BackendAllocWorkspace" not in assembly, "partial sums stay in registers"

@@ -31,3 +31,29 @@ def test_float_functions_are_those_of_pytorch(tmp_path, target):
         pytest.skip(report.not_verified)
     assert report.parity.agreeing == report.parity.samples
     assert report.parity.max_difference < 1e-5
+
+
+class Means(nn.Module):
+    """A binary layer times means over several of the last axes: of a sample, of everything, of a group of channels."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(64, 64, 1, 1))
+
+    def forward(self, x):
+        product = F.conv2d(torch.where(x >= 0, 1.0, -1.0), torch.sign(self.weight))
+        groups = x.unflatten(1, (4, 16)).square().mean(dim=(2, 3, 4), keepdim=True)
+        scaled = (product.unflatten(1, (4, 16)) * groups).flatten(1, 2)
+        return scaled * x.abs().mean(dim=(1, 2, 3), keepdim=True) + (x + 1).mean()
+
+
+@pytest.mark.parametrize("target", ["native", "rpi4", "rpi2"])
+def test_means_over_several_axes_are_those_of_pytorch(tmp_path, target):
+    torch.manual_seed(0)
+    report = tvm_bnn.compile_model(
+        Means().eval(), (torch.randn(1, 64, 8, 24),), target=target, output=tmp_path / "m.so"
+    ).report
+    if report.parity is None:
+        pytest.skip(report.not_verified)
+    assert report.parity.agreeing == report.parity.samples
+    assert report.parity.relative_error < 1e-6

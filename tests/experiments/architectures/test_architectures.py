@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from experiments.architectures import ARCHITECTURES, find_architecture
-from experiments.architectures.calibration import calibrate
+from experiments.architectures.calibration import calibrate, draw_offsets
 from experiments.binarizers import BINARIZERS, FLOAT, find_binarizer
 from experiments.binarizers.layer import BinaryLayer, BinaryMatmul
 from schedules.errors import UserError
@@ -132,3 +132,12 @@ def test_keyword_spotting_runs_with_fewer_layers():
         thin = model(*architecture.example_input(small=True))
     assert ran == [0, 1, 0]
     assert not torch.equal(whole, thin)
+
+
+def test_offsets_are_drawn_by_a_seed_for_batch_norms_alone():
+    models = [nn.Sequential(nn.Conv2d(1, 3, 1), nn.BatchNorm2d(3), nn.LayerNorm(4)) for _ in range(2)]
+    for model in models:
+        draw_offsets(model, 7)
+    assert models[0][1].bias.abs().min() > 0
+    assert torch.equal(models[0][1].bias, models[1][1].bias)
+    assert not models[0][2].bias.any()

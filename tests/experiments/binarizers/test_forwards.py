@@ -161,10 +161,18 @@ def test_pact_and_its_weights_have_four_levels():
     binarizer = find_binarizer("pact2")
     x = torch.tensor([-1.0, 0.3, 0.4, 1.1, 1.9, 5.0])
     found = binarizer.linear(6, 1).inputs(x)
-    assert found.tolist() == pytest.approx([0, 0, 2 / 3, 4 / 3, 2, 2])
+    assert found.signs.tolist() == [0, 0, 1, 2, 3, 3]
+    assert float(found.scale) == pytest.approx(2 / 3)
     weights = binarizer.linear(4, 1).weights(torch.tensor([[-9.0, -0.2, 0.2, 9.0]]))
     assert weights.signs.tolist() == [[-3, -1, 1, 3]]
     assert float(weights.scale) == pytest.approx(1 / 3)
+
+
+def test_pact_multiplies_integers_and_scales_their_sum():
+    layer = linear("pact2", [[9.0, -0.2, 0.2], [-9.0, 9.0, -9.0]])  # levels 3 -1 1 and -3 3 -3, thirds
+    layer.inputs.bound.data.fill_(1.5)
+    # The input's levels are 3 1 0, halves: 9 - 1 and -9 + 3.
+    assert outputs(layer, [2.0, 0.4, -1.0]) == pytest.approx([8 / 6, -6 / 6])
 
 
 def test_the_k_map_is_the_box_filtered_mean_magnitude():

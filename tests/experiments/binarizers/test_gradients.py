@@ -13,6 +13,7 @@ from experiments.binarizers.geometry import Geometry
 from experiments.binarizers.layer import ScaledSigns
 from experiments.binarizers.lq_nets import fitted
 from experiments.binarizers.react_net import bend
+from experiments.binarizers.recu import brought_to_laplace
 from experiments.binarizers.scales import standardised
 
 GEOMETRY = Geometry("linear", 6, 4)
@@ -89,7 +90,8 @@ def test_activations_have_the_gradient_of_their_surrogate(name):
 
 
 ELEMENTWISE = {
-    "bnn": clamp_window,
+    "bnn": torch.ones_like,
+    "binaryconnect": torch.ones_like,
     "xnor": lambda w: 1 / 6 + mean_magnitude(w) * clamp_window(w),
     "bwn": lambda w: 1 / 6 + mean_magnitude(w) * clamp_window(w),
     "dorefa": torch.ones_like,
@@ -113,10 +115,20 @@ def test_recu_lets_gradients_through_the_clamp_and_the_standardisation():
     w = latent_weights()
     w[0, 0] = 9.0  # an outlier, which the clamp stops
     module = find_binarizer("recu").weights(GEOMETRY)
-    bound = float(-standardised(w).abs().mean() * math.log(2 - 2 * module.tau))
+    bound = float(-brought_to_laplace(w).abs().mean() * math.log(2 - 2 * module.tau))
     found, _ = gradient(module, w)
-    wanted, _ = gradient(lambda v: standardised(v).clamp(-bound, bound), w)
+    wanted, _ = gradient(lambda v: brought_to_laplace(v).clamp(-bound, bound), w)
     torch.testing.assert_close(found, wanted)
+
+
+def test_recu_brings_weights_to_a_laplace_distribution_of_scale_two():
+    # Centred 2 -2 0 0, variance 8 / 3: times 2√2 / √(8/3) = √3.
+    found = brought_to_laplace(torch.tensor([[3.0, -1.0, 1.0, 1.0]]))
+    torch.testing.assert_close(found, torch.tensor([[2.0, -2.0, 0.0, 0.0]]) * 3**0.5, rtol=1e-5, atol=1e-6)
+    # The bound is -√3 ln 0.3 = 2.085, below 2√3: what moves is the middle.
+    w = torch.tensor([[3.0, -1.0, 1.1, 0.9]], requires_grad=True)
+    find_binarizer("recu").weights(GEOMETRY)(w)[0, 2].backward()
+    assert w.grad[0, 2] > 1.2  # (1 - 1/4) √3, less what the deviation takes
 
 
 def test_ir_net_decays_the_error_of_standardised_weights():
@@ -197,9 +209,10 @@ def test_the_threshold_of_react_net_learns_minus_what_its_channel_does():
 def test_pact_learns_its_bound_from_what_it_clips():
     module = find_binarizer("pact2").inputs(GEOMETRY)
     x = torch.tensor([[-1.0, 0.5, 1.9, 2.5, 3.0, 0.0]], requires_grad=True)
-    module(x).sum().backward()
-    assert module.bound.grad == 2
-    assert x.grad.tolist() == [[0, 1, 1, 0, 0, 1]]
+    levels = module(x)
+    (levels.signs * levels.scale).sum().backward()
+    assert module.bound.grad == pytest.approx(2)
+    assert x.grad.tolist() == [pytest.approx([0, 1, 1, 0, 0, 1])]
 
 
 def test_abc_bases_pass_gradients_where_the_activation_is_not_clipped():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from experiments.binarizers import BINARIZERS, find_binarizer
 from experiments.binarizers.fda import share_of, terms_of
@@ -72,3 +73,14 @@ def test_schedules_run_over_any_model(binarizer):
     model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), binarizer.conv2d(4, 4, 3), binarizer.linear(3, 3))
     for epoch in range(3):
         binarizer.on_epoch(model, epoch, 3)
+
+
+@pytest.mark.parametrize(("name", "clipped"), [("bnn", True), ("binaryconnect", True), ("lab", True), ("bwn", False)])
+def test_some_methods_clip_latent_weights_after_an_update(name, clipped):
+    binarizer = find_binarizer(name)
+    model = nn.Sequential(binarizer.linear(3, 1), nn.Linear(1, 1))
+    model[0].weight.data = torch.tensor([[-2.0, 0.5, 1.5]])
+    model[1].weight.data.fill_(5.0)
+    binarizer.on_update(model)
+    assert model[0].weight.tolist() == ([[-1, 0.5, 1]] if clipped else [[-2, 0.5, 1.5]])
+    assert model[1].weight.tolist() == [[5]]

@@ -111,3 +111,10 @@ def test_steps_are_whole_batches_of_the_samples_that_are_used(digits):
     assert steps_of(job(digits, samples=100)) == 3
     assert steps_of(job(digits, steps=2)) == 2
     assert steps_of(job(digits, samples=5)) == 1
+
+
+@pytest.mark.parametrize(("name", "clipped"), [("bnn", True), ("bireal", False)])
+def test_latent_weights_are_clipped_after_each_update_by_the_methods_that_do_so(digits, name, clipped):
+    model = train(job(digits, name, epochs=1, learning_rate=0.5)).model
+    latent = [layer.weight.detach() for layer in model.modules() if isinstance(layer, BinaryLayer)]
+    assert all(float(weight.abs().max()) <= 1 for weight in latent) == clipped
