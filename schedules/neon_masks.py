@@ -79,14 +79,11 @@ def _packing(loop: tirx.For) -> _Packing | None:
         return None
     condition, flip = _condition(value.a), value.b
     counted = isinstance(loop.extent, tirx.IntImm) and _is_zero(loop.min) and loop.kind == tirx.ForKind.SERIAL
-    if condition is None or not counted or not isinstance(flip, _LOAD) or len(flip.indices) != 1:
+    if condition is None or not counted or not isinstance(flip, tvm.ir.TensorLoad):
         return None
-    (at,), (flipped,) = store.indices, flip.indices
+    (at,), (flipped,) = store.indices, flip.indices  # buffers are flat by now
     found = _Packing(loop.loop_var, int(loop.extent), lets, store.buffer, flip.source, at, flipped, condition)
     return found if _is_consecutive(found, at) and _is_consecutive(found, flipped) else None
-
-
-_LOAD = type(tirx.decl_buffer((1,), _WORD)[0])
 
 
 def _condition(bits: Index) -> Index | None:

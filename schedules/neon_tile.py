@@ -15,8 +15,9 @@ from schedules.tile import MOST_VECTORS, TEMPORARIES, divisors
 _A_LOAD = 0.5
 #: Of 32 kB, which the first-level cache of the smaller cores has: the rest is for the input and the results.
 _BYTES_OF_WEIGHTS = 24 << 10
-#: After so few, start and end of a tile weigh more than its loads.
-_FEW_STEPS, _FEW_ACCUMULATORS = 4, 8
+#: After so few, the end of a tile weighs more than its loads. It reads its operands for each vector of a tile, so that
+#: pixels are worth as much as vectors there.
+_FEW_STEPS, _FEW_ACCUMULATORS, _A_LOAD_OF_FEW = 8, 8, 1.0
 #: Steps that follow each other without a branch, at most: 1.8 kB of code in tiles of 4x4. More, as many loads as they
 #: bring, would spill; where columns share inputs (stride 1), there are fewer.
 _STEPS_AT_ONCE, _STEPS_OF_SHARED = 8, 12
@@ -38,7 +39,9 @@ def neon_tile(pixels: int, blocks: int, steps: int, lanes: int, isa: Isa) -> tup
     isa
         Gives the registers and the bytes of a word.
     """
-    room = isa.accumulators if steps > _FEW_STEPS else min(isa.accumulators, _FEW_ACCUMULATORS)
+    room, load = isa.accumulators, _A_LOAD
+    if steps <= _FEW_STEPS:
+        room, load = min(room, _FEW_ACCUMULATORS), _A_LOAD_OF_FEW
     candidates = [
         (p, v)
         for p in divisors(pixels)
@@ -46,7 +49,7 @@ def neon_tile(pixels: int, blocks: int, steps: int, lanes: int, isa: Isa) -> tup
         if p * v <= room and p * v + v + TEMPORARIES <= isa.registers
         if v <= MOST_VECTORS or steps * v * lanes * isa.word_bits // 8 <= _BYTES_OF_WEIGHTS
     ]
-    return min(candidates, key=lambda tile: (1 / tile[1] + _A_LOAD / tile[0], -tile[0]))
+    return min(candidates, key=lambda tile: (1 / tile[1] + load / tile[0], -tile[0]))
 
 
 def columns_at_once(depth: int, columns: int, shared: bool) -> int:

@@ -33,7 +33,9 @@ def test_tiles_fit_the_registers_and_divide_the_layer(pixels, blocks, steps):
         # Thirteen vectors of outputs divide into ones only, or not at all.
         (28, 13, 63, (1, 13)),
         (17, 12, 54, (1, 12)),
-        (28, 16, 4, (2, 4)),
+        # Few steps: the end counts, whose operands pixels share.
+        (28, 16, 8, (4, 2)),
+        (14, 16, 8, (2, 4)),
     ],
 )
 def test_broadcasts_are_dear_and_weights_stay_next_to_the_core(pixels, blocks, steps, tile):
