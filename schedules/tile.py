@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from tvm import s_tir, tirx
 
-from schedules.bconv2d import BLOCK_ROWS
+from schedules.bconv2d import BLOCK_ROWS, PRODUCT
 from schedules.bitpack import PACK, PACK_WORDS
 from schedules.conv2d import UNPACK
 from schedules.dot import Dot
@@ -190,7 +190,7 @@ def schedule_anchored(
     *outer, pixel, channel = schedule.get_loops(value)
     pixel_tile, pixel_inner = schedule.split(pixel, pixel_factors(schedule, pixel, tile.pixels))
     channel_tile, group, vector, lane = schedule.split(channel, [None, tile.groups or 1, tile.vectors, tile.lanes])
-    blocked = _blocked_rows(schedule)
+    blocked = _blocked_rows(schedule) if anchor == PRODUCT else None
     around = [channel_tile, *outer] if blocked is None else [*outer, channel_tile]
     if tile.rows is not None:
         *samples, row = outer
