@@ -34,3 +34,8 @@ def block_for_each_product(schedule: Schedule, blocked: Block, batch: list[Loop]
     schedule.reorder(lane, word)
     schedule.unroll(word)
     return batch if several else []
+
+
+def is_ragged(schedule: Schedule, value: Block, lanes: int) -> bool:
+    """Tell whether a product's last vector has lanes that nobody reads."""
+    return int(schedule.get(schedule.get_loops(value)[-1]).extent) % lanes != 0

@@ -23,7 +23,7 @@ from schedules.dot import Dot
 from schedules.dot_intrinsic import tensor_intrinsic
 from schedules.isa import Isa
 from schedules.parallel import parallelize, vector_steps
-from schedules.products import block_for_each_product, blocked_rows
+from schedules.products import block_for_each_product, blocked_rows, is_ragged
 
 Schedule: TypeAlias = s_tir.Schedule
 #: How a loop is split in two, given the inner extent that a tile names: the factors for ``Schedule.split``.
@@ -180,12 +180,15 @@ def schedule_anchored(
         schedule.compute_inline(block)
     reduction = schedule.get_sblock(anchor)
     value, pack = _value_and_pack(schedule, reduction)
+    blocked = blocked_rows(schedule)
+    if blocked is not None and is_ragged(schedule, value, tile.lanes):
+        # Predicated lanes would be written one by one: whole vectors of counts are, and the rest reads them.
+        value, pack = schedule.cache_write(reduction, 0, "global"), None
     vectorize_pad(schedule, tile.lanes)
 
     *outer, pixel, channel = schedule.get_loops(value)
     pixel_tile, pixel_inner = schedule.split(pixel, pixel_factors(schedule, pixel, tile.pixels))
     channel_tile, group, vector, lane = schedule.split(channel, [None, tile.groups or 1, tile.vectors, tile.lanes])
-    blocked = blocked_rows(schedule)
     around = [channel_tile, *outer] if blocked is None else [*outer, channel_tile]
     if tile.rows is not None:
         *samples, row = outer
