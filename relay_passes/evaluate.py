@@ -6,6 +6,7 @@ layer can produce. An operator that is not in the table is simply not evaluated.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -63,6 +64,16 @@ def _leaky(node: relax.Call, x: Array) -> Array:
     return np.where(x > 0, x, x * x.dtype.type(node.attrs.alpha))
 
 
+#: NumPy has none.
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def _gelu(x: Array) -> Array:
+    """Return x times the share of a normal distribution below it, rounded step by step as PyTorch's CPU kernel does."""
+    one, half, scale = (x.dtype.type(number) for number in (1, 0.5, math.sqrt(0.5)))
+    return np.asarray(x * half * (one + _erf(x * scale).astype(x.dtype)))
+
+
 _TABLE: dict[str, _Evaluate] = {
     "add": _plain(np.add),
     "subtract": _plain(np.subtract),
@@ -90,6 +101,7 @@ _TABLE: dict[str, _Evaluate] = {
     "where": _plain(np.where),
     "nn.relu": _plain(lambda x: np.maximum(x, x.dtype.type(0))),
     "nn.leakyrelu": _leaky,
+    "nn.gelu": _plain(_gelu),
     "clip": _clip,
     "astype": _astype,
     "mean": _reduce(np.mean),

@@ -1,16 +1,18 @@
 """Turn whatever stands between a binary layer and the next sign into one integer comparison per channel.
 
 Before: ``pack(f(dot), 0)`` with ``f`` a per-channel chain of scale, bias, batch norm, activation …
-After:  ``pack(dot, tau, flip)``.
+After:  ``pack(dot, tau, flip)``, or ``pack(uint32(dot - first), length, flip)`` where a channel switches twice.
 
 The float32 expression is evaluated on *every* integer that the layer can produce, so the comparison agrees with it
-exactly, rounding included. A channel that does not switch exactly once (a PReLU of negative slope can switch twice)
-keeps the whole layer's expression.
+exactly, rounding included. Two switches bound a range, which one comparison without signs tells from what lies around
+it: a PReLU of negative slope has them, and so has a GELU, which rounds to minus zero far below zero. A channel that
+switches more often keeps the whole layer's expression.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,15 +38,26 @@ class _Form(Rewriter):
             return node
         reach = reachable(self.definition(dot))
         found = [
-            switches(is_on(chain, node, dot, reach, channels), reach)
+            (switches(on, reach), stretch(on, reach))
             for channels in portions(dialect.shape_of(node.args[0])[-1], len(reach))
+            for on in [is_on(chain, node, dot, reach, channels)]
         ]
-        if any(switch is None for switch in found):
-            return node
-        tau, flip = (np.concatenate(parts) for parts in zip(*(switch for switch in found if switch), strict=True))
-        word_bits, groups = int(node.attrs["word_bits"]), int(node.attrs["groups"])
-        flip_words = array_of(node.args[2]) ^ bits.pack_bools(flip, word_bits, groups)
-        return dialect.pack(dot, constant(tau), constant(flip_words), word_bits, groups)
+        once, twice = ([answer for answer in answers if answer is not None] for answers in zip(*found, strict=True))
+        if len(once) == len(found):
+            tau, flip = map(np.concatenate, zip(*once, strict=True))
+            return _packed(node, dot, tau, flip)
+        if len(twice) == len(found):
+            first, length, flip = map(np.concatenate, zip(*twice, strict=True))
+            place = self.emit(relax.op.subtract(dot, constant(first)))
+            return _packed(node, self.emit(relax.op.astype(place, "uint32")), length, flip)
+        return node
+
+
+def _packed(node: relax.Call, value: relax.Var, tau: npt.NDArray[Any], flip: npt.NDArray[np.bool_]) -> relax.Call:
+    """Return a pack that compares another value."""
+    word_bits, groups = int(node.attrs["word_bits"]), int(node.attrs["groups"])
+    flip_words = array_of(node.args[2]) ^ bits.pack_bools(flip, word_bits, groups)
+    return dialect.pack(value, constant(tau), constant(flip_words), word_bits, groups)
 
 
 def is_on(
@@ -82,6 +95,26 @@ def switches(
     past_the_end = values[-1] + 1
     tau = np.where(rising.any(axis=0), values[rising.argmax(axis=0)], past_the_end)
     return tau.astype(np.int32), flip
+
+
+def stretch(
+    on: npt.NDArray[np.bool_], values: npt.NDArray[np.int32]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32], npt.NDArray[np.bool_]] | None:
+    """Return ``first``, ``length`` and ``flip`` with ``on == (uint32(value - first) >= length) ^ flip``, or None.
+
+    Parameters
+    ----------
+    on
+        ``(values, channels)``.
+    values
+        Consecutive.
+    """
+    flip = ~on[-1]
+    inside = on ^ on[-1]
+    starts = np.diff(inside.astype(np.int8), axis=0, prepend=0) > 0
+    if (starts.sum(axis=0) > 1).any():
+        return None
+    return values[inside.argmax(axis=0)], inside.sum(axis=0).astype(np.uint32), flip
 
 
 def form_thresholds(module: tvm.IRModule) -> tvm.IRModule:

@@ -11,7 +11,6 @@ in registers, applies the whole epilogue to it, and packs the result while it is
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -24,6 +23,7 @@ from schedules.dot import Dot
 from schedules.dot_intrinsic import tensor_intrinsic
 from schedules.isa import Isa
 from schedules.parallel import parallelize, vector_steps
+from schedules.products import block_for_each_product, blocked_rows, is_ragged
 
 Schedule: TypeAlias = s_tir.Schedule
 #: How a loop is split in two, given the inner extent that a tile names: the factors for ``Schedule.split``.
@@ -185,12 +185,16 @@ def schedule_anchored(
         schedule.compute_inline(block)
     reduction = schedule.get_sblock(anchor)
     value, pack = value_and_pack(schedule, reduction)
+    # Asked of products only: what is asked is part of a trace, and with it of the version of every record.
+    blocked = blocked_rows(schedule) if anchor == PRODUCT else None
+    if blocked is not None and is_ragged(schedule, value, tile.lanes):
+        # Predicated lanes would be written one by one: whole vectors of counts are, and the rest reads them.
+        value, pack = schedule.cache_write(reduction, 0, "global"), None
     vectorize_pad(schedule, tile.lanes)
 
     *outer, pixel, channel = schedule.get_loops(value)
     pixel_tile, pixel_inner = schedule.split(pixel, pixel_factors(schedule, pixel, tile.pixels))
     channel_tile, group, vector, lane = schedule.split(channel, [None, tile.groups or 1, tile.vectors, tile.lanes])
-    blocked = _blocked_rows(schedule) if anchor == PRODUCT else None
     around = [channel_tile, *outer] if blocked is None else [*outer, channel_tile]
     if tile.rows is not None:
         *samples, row = outer
@@ -208,7 +212,7 @@ def schedule_anchored(
             schedule.vectorize(schedule.get_loops(block)[-1])
             shared = [channel_tile]
     if blocked is not None:
-        shared = _block_rows(schedule, blocked, outer) or shared
+        shared = block_for_each_product(schedule, blocked, outer) or shared
     parallelize(schedule, shared, vector_steps(schedule, reduction, tile.lanes))
     schedule.set_scope(reduction, 0, "local")
 
@@ -216,25 +220,6 @@ def schedule_anchored(
     for loop in (pixel_inner, vector):
         schedule.unroll(loop)
     schedule.vectorize(lane)
-
-
-def _blocked_rows(schedule: Schedule) -> s_tir.schedule.SBlockRV | None:
-    """Return the block that lays out the second operand of a product of activations; None in a layer with weights."""
-    blocks = schedule.get_child_blocks(schedule.get_sblock("root"))
-    return next((block for block in blocks if schedule.get(block).name_hint == BLOCK_ROWS), None)
-
-
-def _block_rows(
-    schedule: Schedule, blocked: s_tir.schedule.SBlockRV, outer: list[s_tir.schedule.LoopRV]
-) -> list[s_tir.schedule.LoopRV]:
-    """Lay the second operand out for one product of a batch at a time; return the loops over the batch, if any."""
-    several = math.prod(int(schedule.get(loop).extent) for loop in outer) > 1
-    if several:
-        schedule.compute_at(blocked, outer[-1], preserve_unit_loops=True)
-    *_, word, lane = schedule.get_loops(blocked)
-    schedule.reorder(lane, word)
-    schedule.unroll(word)
-    return outer if several else []
 
 
 def _tile_reduction(schedule: Schedule, reduction: s_tir.schedule.SBlockRV, tile: Tile, dot: Dot | None = None) -> None:

@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as arrays
 from tvm import relax
 
 from relay_passes import dialect
-from relay_passes.form_thresholds import form_thresholds, reachable, switches
+from relay_passes.form_thresholds import form_thresholds, reachable, stretch, switches
 from relay_passes.pack_layers import pack_layers
 from relay_passes.rewrite import op_name
 from schedules.isa import AVX512_VPOPCNTDQ
@@ -68,11 +68,33 @@ def test_a_chain_of_per_channel_operators_becomes_one_integer_comparison(epilogu
     np.testing.assert_array_equal(evaluate(after, x), evaluate(before, x))
 
 
-def test_a_channel_that_switches_twice_keeps_its_expression(expect):
-    def absolute_minus_three(builder, dot):
-        return relax.op.subtract(builder.emit(relax.op.abs(dot)), relax.const(3.0))
+def absolute_minus_three(builder, dot):
+    return relax.op.subtract(builder.emit(relax.op.abs(dot)), relax.const(3.0))
 
-    before = module_with(absolute_minus_three)
+
+def gelu(builder, dot):
+    scaled = builder.emit(relax.op.multiply(dot, per_channel(5, 0.1, 1.0)))
+    return relax.op.nn.gelu(builder.emit(relax.op.add(scaled, per_channel(6))))
+
+
+@pytest.mark.parametrize("epilogue", [absolute_minus_three, gelu])
+def test_a_channel_that_switches_twice_becomes_the_comparison_with_a_range(epilogue, evaluate):
+    before = module_with(epilogue)
+    after = form_thresholds(before)
+    layer = ["relax.bnn.pack", "relax.bnn.packed_dense"]
+    assert operators(after) == [*layer, "relax.subtract", "relax.astype", *layer]
+    x = np.random.default_rng(4).standard_normal((5, DEPTH)).astype(np.float32)
+    # Rows of the weight and their opposites reach both ends of what a channel can sum to.
+    x[:2] = WEIGHT[0], -WEIGHT[0]
+    np.testing.assert_array_equal(evaluate(after, x), evaluate(before, x))
+
+
+def test_a_channel_that_switches_more_often_keeps_its_expression(expect):
+    def twice_absolute(builder, dot):
+        inner = builder.emit(absolute_minus_three(builder, dot))
+        return relax.op.subtract(builder.emit(relax.op.abs(inner)), relax.const(2.0))
+
+    before = module_with(twice_absolute)
     expect(form_thresholds, before, before)
 
 
@@ -96,6 +118,18 @@ def test_a_threshold_is_found_exactly_where_there_is_one(on):
     else:
         tau, flip = found
         np.testing.assert_array_equal((values[:, None] >= tau) ^ flip, on)
+
+
+@settings(max_examples=200)
+@given(arrays.arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 4))))
+def test_a_range_is_found_exactly_where_there_is_one(on):
+    values = np.arange(len(on), dtype=np.int32) - len(on) // 2
+    found = stretch(on, values)
+    if found is None:
+        assert (np.abs(np.diff(on.astype(int), axis=0)).sum(axis=0) > 2).any()
+    else:
+        first, length, flip = found
+        np.testing.assert_array_equal(((values[:, None] - first).astype(np.uint32) >= length) ^ flip, on)
 
 
 def test_every_integer_of_a_layer_is_tried():
