@@ -2,6 +2,7 @@
 
 Before: unscheduled PrimFuncs. After: the same, tiled and vectorised, each with the attribute ``bnn.choice`` that says
 which kernel, instruction set and tile it got, and ``bnn.schedule``, where that comes from: a tuning log or the default.
+Layers of several tiles of channels fetch the next one's weights ahead.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import tvm
 
 from schedules.isa import Isa
 from schedules.line_file import Warn
+from schedules.prefetch import prefetch_weights
 from schedules.tuned import Tuned, schedule_tuned
 
 CHOICE = "bnn.choice"
@@ -28,6 +30,7 @@ def schedule_kernels(module: tvm.IRModule, isa: Isa, logs: Sequence[Tuned] = (),
     for name, function in module.functions.items():
         if isinstance(function, tvm.tirx.PrimFunc):
             body, choice, origin = schedule_tuned(function, isa, logs, warn)
+            body = prefetch_weights(body, isa)
             body = body.with_attr(CHOICE, str(choice)).with_attr(SCHEDULE, origin)
             scheduled[name] = body.with_attr("tirx.is_scheduled", True)
     return scheduled
