@@ -101,5 +101,5 @@ def task_of(function: tvm.tirx.PrimFunc, isa: Isa, weight: int = 1, results: int
         f"{layer.kernel.name} {'x'.join(map(str, layer.shape))} by {'x'.join(map(str, weights))}",
         weight,
         results,
-        math.prod(layer.shape) * terms,
+        math.prod(layer.shape) * layer.outputs * terms,
     )
