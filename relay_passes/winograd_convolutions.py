@@ -17,9 +17,9 @@ from relay_passes import dialect
 from relay_passes.binarize import window_of_nhwc
 from relay_passes.block_float_layers import two_values, weight_to_block
 from relay_passes.rewrite import Expr, Rewriter, constant, op_name
-from schedules import winograd
 from schedules.isa import Isa
 from schedules.window import Window
+from schedules.winograd_taps import taps_of, weights
 
 _CONVOLUTION_RANK = 4
 #: A layer of more channels reads them as vectors, and transforming it costs as much as it saves.
@@ -43,8 +43,8 @@ class _Winograd(Rewriter):
         window = window_of_nhwc(node)
         if not is_worth_it(weight.shape, dialect.shape_of(node.args[0])[1:3], window):
             return node
-        taps = winograd.taps_of(window.kernel[1], window.strides[1])
-        laid_out = constant(winograd.weights(np.asarray(weight), taps, self._lanes))
+        taps = taps_of(window.kernel[1], window.strides[1])
+        laid_out = constant(weights(np.asarray(weight), taps, self._lanes))
         return dialect.winograd_conv2d(self._planes(node.args[0]), laid_out, window, len(weight))
 
     def _planes(self, x: Expr) -> Expr:
@@ -62,7 +62,7 @@ def is_worth_it(weight_shape: tuple[int, ...], size: tuple[int, ...], window: Wi
     columns = window.axes(height, width)[1].out
     if window.dilation[1] > 1 or columns % 2 or columns < _LEAST_COLUMNS:
         return False
-    saving = winograd.taps_of(kernel, window.strides[1]).saving
+    saving = taps_of(kernel, window.strides[1]).saving
     return depth <= _MOST_DEPTH and channels >= _LEAST_CHANNELS and saving >= _LEAST_SAVING
 
 

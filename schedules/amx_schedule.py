@@ -12,7 +12,7 @@ from schedules.amx_counts import ANCHOR
 from schedules.amx_unpack import INPUT, WEIGHTS
 from schedules.bitpack import PACK, PACK_WORDS
 from schedules.parallel import parallelize
-from schedules.tile import Schedule, inlinable
+from schedules.template import Schedule, inlinable
 
 Block: TypeAlias = s_tir.schedule.SBlockRV
 Loop: TypeAlias = s_tir.schedule.LoopRV

@@ -32,7 +32,7 @@ class Anchored:
     tile
         Chosen without a tuning log.
     dot
-        As for :func:`schedules.tile.schedule_anchored`.
+        As for :func:`schedules.template.schedule_anchored`.
     shape
         Of the anchor: output positions, then (padded) channels.
     depth

@@ -13,7 +13,8 @@ from schedules.anchored import Anchored, anchored
 from schedules.isa import Isa
 from schedules.kernel import BINARY_CONV2D, BINARY_DENSE, WINOGRAD_CONV2D
 from schedules.loops import schedule_loops
-from schedules.tile import Factors, Tile, fixed, schedule_anchored
+from schedules.template import Factors, fixed, schedule_anchored
+from schedules.tile import Tile
 from schedules.winograd_schedule import schedule_winograd
 
 _SPATIAL_OF_CONVOLUTION = 4
@@ -41,7 +42,7 @@ def schedule_layer(
     pixel_factors: Factors = fixed,
     row_factors: Factors = fixed,
 ) -> None:
-    """Schedule a lowered layer in place by a tile; factors as for :func:`schedules.tile.schedule_anchored`."""
+    """Schedule a lowered layer in place by a tile; factors as for :func:`schedules.template.schedule_anchored`."""
     if layer.kernel is WINOGRAD_CONV2D:
         schedule_winograd(schedule, tile, isa, pixel_factors, row_factors)
     else:

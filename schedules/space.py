@@ -22,7 +22,8 @@ from schedules.anchored import Anchored, anchored
 from schedules.choice import schedule_layer
 from schedules.isa import Isa
 from schedules.kernel import WINOGRAD_CONV2D
-from schedules.tile import Schedule, Tile, depth_of_loads, divisors
+from schedules.template import Schedule
+from schedules.tile import Tile, depth_of_loads, divisors
 from schedules.workload import workload_hash
 
 #: Weight vectors of a tile, at most: rows of a linear layer have no pixels, so their accumulators are all along them.

@@ -8,8 +8,10 @@ from tvm import s_tir
 
 from schedules.isa import Isa
 from schedules.parallel import parallelize, vector_steps
-from schedules.tile import Factors, Schedule, Tile, divisors, fixed, groups_of, inlinable, value_and_pack
-from schedules.winograd import ANCHOR, SHARED, TRANSFORM
+from schedules.template import Factors, Schedule, fixed, inlinable, value_and_pack
+from schedules.tile import Tile, divisors, groups_of
+from schedules.winograd import ANCHOR, SHARED
+from schedules.winograd_transform import TRANSFORM
 
 Block: TypeAlias = s_tir.schedule.SBlockRV
 #: Of the transformed rows that stay in the cache while all tiles of channels are computed from them.
@@ -56,7 +58,7 @@ def fits(pairs: int, vectors: int, isa: Isa) -> bool:
 def schedule_winograd(
     schedule: Schedule, tile: Tile, isa: Isa, pixel_factors: Factors = fixed, row_factors: Factors = fixed
 ) -> None:
-    """Schedule a fused layer in place; the parameters are those of :func:`schedules.tile.schedule_anchored`."""
+    """Schedule a fused layer in place; the parameters are those of :func:`schedules.template.schedule_anchored`."""
     if tile.rows is None:
         raise ValueError("the rows of a tile are blocked: their transformed input has to stay in a cache")
     for block in inlinable(schedule, ANCHOR, SHARED, TRANSFORM):

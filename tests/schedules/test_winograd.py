@@ -11,6 +11,7 @@ from schedules.isa import AVX512_VPOPCNTDQ, ISAS, NEON
 from schedules.kernel import VARIANTS, WINOGRAD_CONV2D
 from schedules.target import find_target
 from schedules.window import Window
+from schedules.winograd_taps import taps_of, weights
 from schedules.workload import layer_of
 
 # (height, width, channels in, channels out, window)
@@ -34,8 +35,8 @@ def operands(shape, values):
 
 
 def unscheduled(x, weight, window, isa):
-    taps = winograd.taps_of(window.kernel[1], window.strides[1])
-    laid_out = winograd.weights(weight, taps, isa.float_lanes)
+    taps = taps_of(window.kernel[1], window.strides[1])
+    laid_out = weights(weight, taps, isa.float_lanes)
     return winograd.conv2d(x.shape, laid_out.shape, window, len(weight)), laid_out
 
 
@@ -101,7 +102,7 @@ def test_a_hand_worked_row():
     ],
 )
 def test_taps_of_a_row_go_three_at_a_time(kernel, stride, triples, single, saving):
-    taps = winograd.taps_of(kernel, stride)
+    taps = taps_of(kernel, stride)
     assert (taps.triples, taps.single) == (triples, single)
     assert taps.saving == pytest.approx(saving)
 
