@@ -30,6 +30,7 @@ from schedules.bitpack import bitpack
 from schedules.conv2d import conv2d, dense, two_valued_conv2d, two_valued_dense
 from schedules.convolution import first_channels
 from schedules.pool import any_pool
+from schedules.resize import LAYOUTS, resize_linear
 
 _Legalize = Callable[[relax.BlockBuilder, relax.Call], relax.Expr]
 
@@ -197,10 +198,24 @@ for _name, _rule in _RULES.items():
     tvm.ir.register_op_attr(f"relax.bnn.{_name}", "FLegalize", _rule)
 
 
+def _resize(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
+    """Interpolate images as PyTorch does; what is no bilinear interpolation is TVM's."""
+    x, size = node.args
+    attrs = node.attrs
+    mode, layout = (str(attrs.coordinate_transformation_mode), str(attrs.method), dtype_of(x)), str(attrs.layout)
+    if mode != ("half_pixel", "linear", "float32") or layout not in LAYOUTS:
+        return _TVM_RESIZE(builder, node)
+    height, width = (int(extent) for extent in size.values)
+    return builder.call_te(lambda image: resize_linear(image, (height, width), layout), x, primfunc_name_hint="resize")
+
+
+_TVM_RESIZE = tvm.ir.Op.get("relax.image.resize2d").get_attr("FLegalize")
+
+
 def lower(module: tvm.IRModule) -> tvm.IRModule:
     """Lower a packed module to unscheduled TIR."""
     passes = [
-        relax.transform.LegalizeOps(),
+        relax.transform.LegalizeOps({"relax.image.resize2d": _resize}),
         relax.transform.FuseTIR(),
         relax.transform.RewriteDataflowReshape(),
         relax.transform.DeadCodeElimination(),
