@@ -41,18 +41,32 @@ def tune_and_tell(task, runner, plan, told):
 
 
 def stop_after(seconds, task, runner, plan, number=signal.SIGKILL):
-    """Return how many trials were finished when the tuner got a signal, and how it ended; None if it was through."""
+    """Return how many trials the tuner finished, and how it ended on a signal; None if it was through.
+
+    So it was, too, if it ended well and finished at most the round that was in flight: the signal came with its end.
+    """
     reader, writer = os.pipe()
+    os.set_blocking(reader, False)
     process = tune_and_tell(task, runner, plan, writer)
     os.close(writer)
     time.sleep(seconds)
     through, status = os.waitpid(process, os.WNOHANG)
+    before = told_so_far(reader)
     if not through:
         os.kill(process, number)
         _, status = os.waitpid(process, 0)
-    finished = os.read(reader, 1 << 16)
+    after = told_so_far(reader)
     os.close(reader)
-    return sum(finished), None if through else os.waitstatus_to_exitcode(status)
+    end = os.waitstatus_to_exitcode(status)
+    return before + after, None if through or (end == 0 and after <= ROUND) else end
+
+
+def told_so_far(reader):
+    """Return how many trials were told of since the last time."""
+    try:
+        return sum(os.read(reader, 1 << 16))
+    except BlockingIOError:
+        return 0
 
 
 def kill_often(times, task, pretended, plan):
