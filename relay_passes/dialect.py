@@ -229,8 +229,9 @@ def _infer_sign(node: relax.Call) -> relax.TensorType:
     return node.args[0].ty
 
 
-def _convolved(node: relax.Call, channels: int, dtype: str) -> relax.TensorType:
-    count, height, width, _ = shape_of(node.args[0])
+def _convolved(node: relax.Call, channels: int, dtype: str, rows: int = 1) -> relax.TensorType:
+    """Return the type of a convolution's result, NHWC; ``rows`` is the axis of its input's rows."""
+    count, (height, width) = shape_of(node.args[0])[0], shape_of(node.args[0])[rows : rows + 2]
     vertical, horizontal = window_of(node).axes(height, width)
     return relax.TensorType((count, vertical.out, horizontal.out, channels), dtype)
 
@@ -272,9 +273,7 @@ def _infer_rows(dtype: str) -> _Infer:
 
 
 def _infer_planes(node: relax.Call) -> relax.TensorType:
-    count, _, height, width = shape_of(node.args[0])
-    vertical, horizontal = window_of(node).axes(height, width)
-    return relax.TensorType((count, vertical.out, horizontal.out, int(node.attrs["channels"])), "float32")
+    return _convolved(node, int(node.attrs["channels"]), "float32", rows=2)
 
 
 def _infer_counts(node: relax.Call) -> relax.TensorType:

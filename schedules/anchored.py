@@ -12,12 +12,11 @@ from schedules import bconv2d, conv2d, winograd
 from schedules.bitpack import PACK_WORDS
 from schedules.dot import Dot, dot_between
 from schedules.isa import Isa
-from schedules.kernel import ANCHORS, NARROW, WINOGRAD_CONV2D, WITHOUT_LOADS, Kernel, kernel_of
+from schedules.kernel import ANCHORS, NARROW, SPATIAL_OF_CONVOLUTION, WINOGRAD_CONV2D, WITHOUT_LOADS, Kernel, kernel_of
 from schedules.neon_tile import columns_at_once, neon_tile
 from schedules.tile import Tile, choose_single_tile, choose_tile, depth_of_loads, groups_of
 from schedules.winograd_schedule import choose_pairs
 
-_SPATIAL_OF_CONVOLUTION = 4
 _FLOAT_BYTES = 4
 
 
@@ -87,7 +86,7 @@ def anchored(schedule: s_tir.Schedule, isa: Isa) -> Anchored | None:
     reduction = schedule.get(blocks[anchor])
     shape = tuple(int(extent) for extent in reduction.writes[0].source.shape)
     activations, weights = (region.source for region in reduction.reads)
-    has_window = len(shape) == _SPATIAL_OF_CONVOLUTION and anchor != bconv2d.PRODUCT
+    has_window = len(shape) == SPATIAL_OF_CONVOLUTION and anchor != bconv2d.PRODUCT
     columns = int(reduction.iter_vars[-2].dom.extent) if has_window else 1
     depth, dot = int(reduction.iter_vars[-1].dom.extent), None
     terms, lanes = _steps(schedule, blocks[anchor]), int(weights.shape[-1])

@@ -11,13 +11,11 @@ from schedules import amx, amx_counts
 from schedules.amx_schedule import schedule_in_tiles
 from schedules.anchored import Anchored, anchored
 from schedules.isa import Isa
-from schedules.kernel import BINARY_CONV2D, BINARY_DENSE, WINOGRAD_CONV2D
+from schedules.kernel import BINARY_CONV2D, BINARY_DENSE, SPATIAL_OF_CONVOLUTION, WINOGRAD_CONV2D
 from schedules.loops import schedule_loops
 from schedules.template import Factors, fixed, schedule_anchored
 from schedules.tile import Tile
 from schedules.winograd_schedule import schedule_winograd
-
-_SPATIAL_OF_CONVOLUTION = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +56,7 @@ def schedule_function(function: tvm.tirx.PrimFunc, isa: Isa) -> tuple[tvm.tirx.P
         names = {schedule.get(block).name_hint for block in blocks}
         if amx_counts.ANCHOR in names:
             counted = schedule.get(schedule.get_sblock(amx_counts.ANCHOR)).writes[0].source
-            kernel = BINARY_CONV2D if len(counted.shape) == _SPATIAL_OF_CONVOLUTION else BINARY_DENSE
+            kernel = BINARY_CONV2D if len(counted.shape) == SPATIAL_OF_CONVOLUTION else BINARY_DENSE
             schedule_in_tiles(schedule)
             return schedule.mod["main"], Choice(f"{kernel.name}_amx", amx.NAME, None)
         schedule_loops(schedule, isa.float_lanes)

@@ -61,6 +61,8 @@ _OF_ANCHOR: dict[str, tuple[Kernel, ...]] = {
     winograd.ANCHOR: (WINOGRAD_CONV2D,),
 }
 ANCHORS = tuple(_OF_ANCHOR)
+#: Axes of what a convolution sums, which tells it from a linear layer.
+SPATIAL_OF_CONVOLUTION = 4
 #: Those whose innermost reduction an instruction does.
 NARROW = (int8.ANCHOR, bf16.ANCHOR)
 #: Those whose input no tile loads as vectors along the depth.

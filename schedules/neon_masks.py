@@ -17,6 +17,8 @@ from tvm import tirx
 from tvm.ir import Expr as Index
 from tvm.tirx.script.builder import ir as T
 
+from schedules.variables import replaced
+
 _WORD = "uint16"
 _MASK = "uint1x16"
 _BYTES = "uint8x16"
@@ -61,12 +63,8 @@ class _Packing:
     def in_step(self, value: Index, step: Index | int) -> Index:
         """Return what a value is in a step."""
         for let in reversed(self.lets):
-            value = _replaced(value, let.var, let.value)
-        return _replaced(value, self.step, tirx.IntImm(self.step.ty, step) if isinstance(step, int) else step)
-
-
-def _replaced(value: Index, variable: tvm.ir.Expr, by: Index) -> Index:
-    return tvm_ffi.structural_map(value, (tvm.ir.Var, lambda found: by if found.same_as(variable) else found))
+            value = replaced(value, {let.var: let.value})
+        return replaced(value, {self.step: tirx.IntImm(self.step.ty, step) if isinstance(step, int) else step})
 
 
 def _packing(loop: tirx.For) -> _Packing | None:

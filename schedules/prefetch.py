@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import tvm
@@ -20,6 +20,7 @@ from tvm.ir import Expr as Index
 
 from schedules import bconv2d, conv2d
 from schedules.isa import AVX2, AVX512_VPOPCNTDQ, Isa
+from schedules.variables import replaced, variables_of
 
 Loops: TypeAlias = tuple[tirx.For, ...]
 #: Where it was measured. Other processors have other prefetchers, and ARM's instruction counts are of the loop alone.
@@ -96,17 +97,17 @@ def passes_of(function: tirx.PrimFunc) -> Passes | None:
 def _passes(loops: Loops, realize: s_tir.SBlockRealize, region: tirx.BufferRegion) -> Passes | None:
     axes = realize.block.iter_vars
     bound = dict(zip((axis.var for axis in axes), realize.iter_values, strict=True))
-    block = _replaced(region.region[0].min, bound)
+    block = replaced(region.region[0].min, bound)
     reduced: set[tirx.Var] = set()
     for axis, value in zip(axes, realize.iter_values, strict=True):
         if axis.iter_type == tirx.IterVar.CommReduce:
-            reduced |= _variables(value)
-    choosing = _variables(block)
+            reduced |= variables_of(value)
+    choosing = variables_of(block)
     first = next((index for index, loop in enumerate(loops) if loop.loop_var in choosing), None)
     if first is None:
         return None
     outer, *inside = loops[first:]
-    start = _replaced(block, {var: _int64(0) for var in choosing if not var.same_as(outer.loop_var)})
+    start = replaced(block, {var: _int64(0) for var in choosing if not var.same_as(outer.loop_var)})
     period = _period(start, outer)
     if period is None:
         return None
@@ -126,7 +127,7 @@ def _period(start: Index, outer: tirx.For) -> int | None:
 
 
 def _value(start: Index, outer: tirx.For, turn: int) -> int:
-    return int(tvm.sym.Analyzer().simplify(_replaced(start, {outer.loop_var: _int64(turn)})))
+    return int(tvm.sym.Analyzer().simplify(replaced(start, {outer.loop_var: _int64(turn)})))
 
 
 def _repeats(loop: tirx.For) -> bool:
@@ -155,16 +156,6 @@ def _blocks(body: tirx.Stmt, loops: Loops = ()) -> Iterator[tuple[Loops, s_tir.S
     elif isinstance(body, tirx.SeqStmt):
         for part in body.seq:
             yield from _blocks(part, loops)
-
-
-def _replaced(value: Index, new: Mapping[tirx.Var, Index]) -> Index:
-    return tvm_ffi.structural_map(value, (tirx.Var, lambda var: new.get(var, var)))
-
-
-def _variables(value: Index) -> set[tirx.Var]:
-    found: set[tirx.Var] = set()
-    tvm_ffi.structural_walk(value, (tirx.Var, found.add))
-    return found
 
 
 def _int64(value: int) -> Index:

@@ -15,11 +15,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-import tvm_ffi
 from tvm import s_tir, tirx
 from tvm.ir import Expr as Index
 
 from schedules.parallel import parallelize
+from schedules.variables import variables_of
 
 Schedule: TypeAlias = s_tir.Schedule
 Loop: TypeAlias = s_tir.schedule.LoopRV
@@ -141,9 +141,7 @@ def _ends_in(region: tirx.BufferRegion, axes: Sequence[tirx.IterVar]) -> bool:
 
 
 def _mentions(index: Index, axes: Sequence[tirx.IterVar]) -> bool:
-    found: list[tirx.Var] = []
-    tvm_ffi.structural_walk(index, (tirx.Var, found.append))
-    return any(axis.var.same_as(each) for axis in axes for each in found)
+    return not variables_of(index).isdisjoint(axis.var for axis in axes)
 
 
 def _vectors(length: int, lanes: int) -> int:

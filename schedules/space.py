@@ -23,12 +23,11 @@ from schedules.choice import schedule_layer
 from schedules.isa import Isa
 from schedules.kernel import WINOGRAD_CONV2D
 from schedules.template import Schedule
-from schedules.tile import Tile, depth_of_loads, divisors
+from schedules.tile import TEMPORARIES, Tile, depth_of_loads, divisors
 from schedules.workload import workload_hash
 
 #: Weight vectors of a tile, at most: rows of a linear layer have no pixels, so their accumulators are all along them.
 _MOST_VECTORS = 8
-_TEMPORARIES = 2
 _UNROLLED = (1, 2, 3, 4)
 
 
@@ -63,12 +62,12 @@ def _most_pixels(layer: Anchored, isa: Isa, tile: Tile) -> int:
     registers = isa.registers
     if layer.kernel.anchor in bconv2d.ANCHORS and isa.binary_lanes <= _LOOKED_UP_LANES:
         # Counting by table lookup or in general registers wants half of them for itself.
-        registers = min(registers, isa.accumulators + tile.vectors + _TEMPORARIES)
+        registers = min(registers, isa.accumulators + tile.vectors + TEMPORARIES)
     if tile.unroll > 1:
         # With more than half of the registers accumulating, LLVM mixes the steps and spills.
-        registers = min(registers, isa.registers // 2 + tile.vectors + _TEMPORARIES)
+        registers = min(registers, isa.registers // 2 + tile.vectors + TEMPORARIES)
     loads, vectors = 1 if tile.depth > 1 else 0, tile.vectors * layer.outputs
-    most = (registers - vectors - _TEMPORARIES) // (vectors + loads)
+    most = (registers - vectors - TEMPORARIES) // (vectors + loads)
     plain = dataclasses.replace(layer.tile, pixels=0)
     if dataclasses.replace(tile, pixels=0) == plain:
         most = max(most, layer.tile.pixels)

@@ -9,7 +9,7 @@ from tvm import s_tir
 from schedules.isa import Isa
 from schedules.parallel import parallelize, vector_steps
 from schedules.template import Factors, Schedule, fixed, inlinable, value_and_pack
-from schedules.tile import Tile, divisors, groups_of
+from schedules.tile import MOST_VECTORS, TEMPORARIES, Tile, divisors, groups_of
 from schedules.winograd import ANCHOR, SHARED
 from schedules.winograd_transform import TRANSFORM
 
@@ -18,8 +18,6 @@ Block: TypeAlias = s_tir.schedule.SBlockRV
 _MOST_BYTES = 1 << 18
 #: Blocks of rows, a multiple of which leaves none of so many threads without.
 _THREADS = 4
-_MOST_VECTORS = 4
-_TEMPORARIES = 2
 
 
 def choose_pairs(
@@ -38,7 +36,7 @@ def choose_pairs(
     """
     rows, pairs = size
     blocks = channels // lanes
-    candidates = [(p, v) for p in divisors(pairs) for v in divisors(blocks) if v <= _MOST_VECTORS and fits(p, v, isa)]
+    candidates = [(p, v) for p in divisors(pairs) for v in divisors(blocks) if v <= MOST_VECTORS and fits(p, v, isa)]
     pixels, vectors = max(candidates, key=lambda tile: (tile[0] * tile[1] / (tile[0] + tile[1]), tile[0]))
     return Tile(pixels, vectors, lanes, groups_of(blocks, vectors, lanes, span), rows=_rows_at_once(rows, *read))
 
@@ -52,7 +50,7 @@ def _rows_at_once(rows: int, window: int, stride: int, row_bytes: int) -> int:
 
 def fits(pairs: int, vectors: int, isa: Isa) -> bool:
     """Tell whether a tile's accumulators, the weights of both columns of a pair, an input and a product fit."""
-    return 2 * pairs * vectors <= isa.accumulators and 2 * vectors * (pairs + 1) + _TEMPORARIES <= isa.registers
+    return 2 * pairs * vectors <= isa.accumulators and 2 * vectors * (pairs + 1) + TEMPORARIES <= isa.registers
 
 
 def schedule_winograd(

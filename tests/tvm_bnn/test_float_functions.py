@@ -1,11 +1,14 @@
 """Elementary functions and rows between binary layers, executed for each architecture and held against PyTorch."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 import tvm_bnn
+from schedules import host
+from schedules.isa import AVX2
 
 
 class Functions(nn.Module):
@@ -57,3 +60,26 @@ def test_means_over_several_axes_are_those_of_pytorch(tmp_path, target):
         pytest.skip(report.not_verified)
     assert report.parity.agreeing == report.parity.samples
     assert report.parity.relative_error < 1e-6
+
+
+class Doubled(nn.Module):
+    """A sign behind an image of few values that is doubled: where they cancel, another rounding is another sign."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(32, 32, 3, 3))
+
+    def forward(self, x):
+        doubled = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        return doubled, F.conv2d(torch.where(doubled >= 0, 1.0, -1.0), torch.sign(self.weight), padding=1)
+
+
+@pytest.mark.skipif(AVX2 not in host.isas(), reason="PyTorch rounds once only where it has fused multiply-adds: AVX2")
+def test_signs_behind_doubled_images_are_those_of_pytorch(tmp_path):
+    torch.manual_seed(0)
+    model = Doubled().eval()
+    values = torch.randn(4)[torch.randint(0, 4, (1, 32, 16, 16))] * torch.sign(torch.randn(1, 32, 16, 16))
+    image = values * (torch.rand(values.shape) > 0.4)
+    path = tvm_bnn.compile_model(model, (image,), output=tmp_path / "d.so", verify=False).path
+    for found, expected in zip(tvm_bnn.load(path)(image.numpy()), model(image), strict=True):
+        np.testing.assert_array_equal(found, expected.detach().numpy())

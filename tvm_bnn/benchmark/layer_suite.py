@@ -32,20 +32,25 @@ def run(plan: Plan) -> Iterator[list[Record]]:
     """
     chosen = [workload for workload in WORKLOADS if plan.selects(workload.name)]
     peaks: dict[str, Peak] = {}
+    nothing = call_of_nothing(plan)
     for workload in chosen:
         quantity = "binary" if workload.binary else "float32"
         if quantity not in peaks:
             peaks[quantity] = best_peak(quantity, plan.target.isa.name, plan.toolchain)
-        yield measure_layer(workload, plan, peaks[quantity])
+        yield measure_layer(workload, plan, peaks[quantity], nothing)
 
 
-def measure_layer(workload: Workload, plan: Plan, peak: Peak) -> list[Record]:
-    """Measure one layer, its peak and its peers, taking turns; the layer is checked first."""
+def call_of_nothing(plan: Plan) -> Callable[[], object]:
+    """Return the call of a layer that does next to nothing, once for all layers that it is measured with."""
+    return compile_layer(_NOTHING, operands_of(_NOTHING), plan.target, plan.toolchain).call
+
+
+def measure_layer(workload: Workload, plan: Plan, peak: Peak, nothing: Callable[[], object]) -> list[Record]:
+    """Measure one layer, a call of nothing, the peak and the peers, taking turns; the layer is checked first."""
     operands = operands_of(workload)
     compiled = compile_layer(workload, operands, plan.target, plan.toolchain, plan.logs)
     limit = peak.work(plan.threads)
-    nothing = compile_layer(_NOTHING, operands_of(_NOTHING), plan.target, plan.toolchain)
-    calls: dict[str, Callable[[], object]] = {OURS: compiled.call, _CALL: nothing.call, peak.system: limit.call}
+    calls: dict[str, Callable[[], object]] = {OURS: compiled.call, _CALL: nothing, peak.system: limit.call}
     peers, skipped = _peers(workload, operands, plan.threads) if plan.peers else ({}, {})
     times = measure({**calls, **peers}, plan.repeats)
 

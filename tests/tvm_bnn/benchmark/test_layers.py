@@ -7,7 +7,7 @@ from schedules import host, reference
 from schedules.target import TARGETS, find_target, native
 from schedules.window import Window
 from tvm_bnn.benchmark import compiled_layer
-from tvm_bnn.benchmark.layer_suite import measure_layer
+from tvm_bnn.benchmark.layer_suite import call_of_nothing, measure_layer
 from tvm_bnn.benchmark.layer_table import print_layers
 from tvm_bnn.benchmark.options import Plan
 from tvm_bnn.benchmark.peaks import best_peak
@@ -53,7 +53,7 @@ def test_the_log_that_is_named_comes_first_and_the_table_says_so(log_of, printed
     target = native()
     tasks = tasks_of(compiled_layer.lowered_layer(TINY[0], operands_of(TINY[0]), target.isa), target.isa)
     plan = Plan(target, peers=False, repeats=2, log=log_of(tasks, target))
-    (ours, _) = records = measure_layer(TINY[0], plan, best_peak("binary", target.isa.name))
+    (ours, _) = records = measure_layer(TINY[0], plan, best_peak("binary", target.isa.name), call_of_nothing(plan))
     assert ours.facts["schedule"] == "log"
     (row,) = [line for line in printed(print_layers, records).splitlines() if line.startswith("plain")]
     assert " log " in row
@@ -61,7 +61,7 @@ def test_the_log_that_is_named_comes_first_and_the_table_says_so(log_of, printed
 
 def test_a_tiny_layer_is_measured_from_end_to_end():
     plan = Plan(native(), repeats=2)
-    records = measure_layer(TINY[0], plan, best_peak("binary", plan.target.isa.name))
+    records = measure_layer(TINY[0], plan, best_peak("binary", plan.target.isa.name), call_of_nothing(plan))
     ours, peak, *peers = records
     assert (ours.system, ours.case, ours.work) == ("tvm_bnn", "plain", 5 * 6 * 24 * 40 * 9)
     assert ours.facts["schedule"] == "default"
