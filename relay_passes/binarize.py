@@ -26,16 +26,14 @@ from tvm import relax
 from relay_passes import dialect
 from relay_passes.domain_rewriter import DomainRewriter
 from relay_passes.layers import examine, groups_of, is_layer, layer_name
+from relay_passes.part_names import PART
 from relay_passes.planes import TOLERANCE, Planes
-from relay_passes.rewrite import Expr, constant, op_name, with_span
+from relay_passes.rewrite import Expr, constant, named, op_name
 from relay_passes.weight_planes import WeightPlanes
 from schedules import reference
 from schedules.window import Window
 
 Signs = npt.NDArray[np.float32]
-
-#: Separates a layer's name from the number of one of several operators that it became.
-PART = "~"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,8 +103,7 @@ class _Binarize(DomainRewriter):
         name = layer_name(node)
         number = self._parts.get(name, 0)
         self._parts[name] = number + 1
-        source = tvm.ir.SourceName(name if number == 0 else f"{name}{PART}{number}")
-        return with_span(part, tvm.ir.Span(source, 0, 0, 0, 0))
+        return named(part, name if number == 0 else f"{name}{PART}{number}")
 
     def _operand(self, node: relax.Call, planes: Planes) -> _Operand:
         """Return the input's planes, all negative where padding adds zeros that are among its values."""

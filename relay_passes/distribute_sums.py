@@ -14,14 +14,13 @@ from tvm import relax
 from relay_passes.dialect import shape_of
 from relay_passes.domain_rewriter import DomainRewriter
 from relay_passes.layers import layer_name
+from relay_passes.part_names import TERM
 from relay_passes.planes import planes_of
-from relay_passes.rewrite import Expr, is_constant, op_name, with_span
+from relay_passes.rewrite import Expr, is_constant, named, op_name
 
 #: Operators that are linear in their first argument, when the second is a constant.
 _LINEAR = frozenset({"relax.nn.conv1d", "relax.nn.conv2d", "relax.matmul"})
 MOST_TERMS = 5
-#: Separates a layer's name from the number of the term that it is applied to.
-TERM = "+"
 
 
 class _Distribute(DomainRewriter):
@@ -58,8 +57,8 @@ class _Distribute(DomainRewriter):
 
 
 def _of_term(node: relax.Call, term: Expr, number: int) -> Expr:
-    span = tvm.ir.Span(tvm.ir.SourceName(f"{layer_name(node)}{TERM}{number}"), 0, 0, 0, 0)
-    return with_span(relax.Call(node.op, [term, *node.args[1:]], node.attrs, node.ty_args), span)
+    call = relax.Call(node.op, [term, *node.args[1:]], node.attrs, node.ty_args)
+    return named(call, f"{layer_name(node)}{TERM}{number}")
 
 
 def distribute_sums(module: tvm.IRModule) -> tvm.IRModule:

@@ -3,7 +3,8 @@
 Before: ``d = packed_conv2d(..); a = multiply(d, s); y = add(a, r); p = pack(y, ..)`` in ``main``.
 After:  ``main`` calls a private function that holds the four and returns what others read of ``y`` and ``p``.
 
-Each group becomes one kernel, so between two grouped operators nothing crosses memory.
+Each group becomes one kernel, so between two grouped operators nothing crosses memory. A tensor whose channels are
+repeated, ``tile(r)``, is repeated as it is read.
 """
 
 from __future__ import annotations
@@ -54,19 +55,27 @@ class Group:
         The one value that is read outside, or packed, or both.
     outputs
         What is read outside: the result, its packed forms, or both.
+    repeated
+        Bindings that repeat a tensor's channels for the members; other groups may have them as well.
     """
 
     name: str
     members: tuple[Binding, ...]
     result: relax.Var
     outputs: tuple[relax.Var, ...]
+    repeated: tuple[Binding, ...] = ()
+
+    @property
+    def body(self) -> tuple[Binding, ...]:
+        """All bindings of the kernel, in order."""
+        return self.repeated + self.members
 
     @property
     def inputs(self) -> list[Expr]:
         """What the members read from outside, once each; scalar constants stay inside."""
-        made = {member.var for member in self.members}
+        made = {member.var for member in self.body}
         found: dict[Expr, None] = {}
-        for member in self.members:
+        for member in self.body:
             for arg in tensor_args(member.value):
                 if arg not in made and not (_is_scalar(arg) and op_name(member.value) not in _NO_IMMEDIATES):
                     found[arg] = None
@@ -165,7 +174,9 @@ class _Graph:
         outputs = [pack.var for pack in packs]
         if _is_pack(seed.value) or not self._is_read_only_by(result, packed):
             outputs.insert(0, result)
-        return Group(kernel_name(layer_name(seed.value)), (*members, *packs), result, tuple(outputs))
+        read = {var for member in members for var in _vars_in(member.value)}
+        repeated = tuple(binding for binding in self.bindings if binding.var in read and _is_repeated(binding.value))
+        return Group(kernel_name(layer_name(seed.value)), (*members, *packs), result, tuple(outputs), repeated)
 
 
 def _vars_in(value: Expr) -> Iterable[relax.Var]:
@@ -202,6 +213,10 @@ def _is_pack(value: Expr) -> bool:
     return op_name(value) == PACK
 
 
+def _is_repeated(value: Expr) -> bool:
+    return op_name(value) == "relax.tile"
+
+
 def _kernel_function(group: Group, inputs: Sequence[Expr]) -> relax.Function:
     """Return the private function of a group."""
     builder = relax.BlockBuilder()
@@ -209,7 +224,7 @@ def _kernel_function(group: Group, inputs: Sequence[Expr]) -> relax.Function:
     new: dict[Expr, Expr] = dict(zip(inputs, params, strict=True))
     with builder.function(MAIN, params, {"Primitive": True}):
         with builder.dataflow():
-            for member in group.members:
+            for member in group.body:
                 node = member.value
                 args = [new.get(arg, arg) for arg in node.args]
                 new[member.var] = builder.emit(relax.Call(node.op, args, node.attrs, node.ty_args, node.span))

@@ -22,6 +22,7 @@ from relay_passes.fold_constants import fold_constants
 from relay_passes.form_thresholds import form_thresholds
 from relay_passes.fuse_layers import fuse_layers
 from relay_passes.hoist_input_scale import hoist_input_scale
+from relay_passes.join_layers import join_layers
 from relay_passes.lower import lower
 from relay_passes.merge_equal_calls import merge_equal_calls
 from relay_passes.narrow_float_layers import narrow_float_layers
@@ -84,7 +85,6 @@ def simplify(sign_zero: SignZero = "exact") -> list[Pass]:
         _pass(split_transposed_conv2d),
         _pass(to_nhwc),
         _pass(fold_constants),
-        _pass(sink_concat),
         _pass(settle_sign_zero, sign_zero),
         _pass(merge_equal_calls),
     ]
@@ -92,7 +92,7 @@ def simplify(sign_zero: SignZero = "exact") -> list[Pass]:
 
 def canonicalize() -> list[Pass]:
     """Simplified graph to canonical binary IR: the ``bnn`` dialect on sign tensors."""
-    return [_pass(binarize)]
+    return [_pass(join_layers), _pass(sink_concat), _pass(binarize)]
 
 
 def pack(isa: Isa, dot: Dot | None = None, tiles: bool = False) -> list[Pass]:

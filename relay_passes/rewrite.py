@@ -79,6 +79,12 @@ def with_span(value: Expr, span: tvm.ir.Span | None) -> Expr:
     return relax.Call(value.op, value.args, value.attrs, value.ty_args, span)
 
 
+def named(call: relax.Call, layer: str) -> relax.Call:
+    """Return a call with the name of the layer that it computes."""
+    span = tvm.ir.Span(tvm.ir.SourceName(layer), 0, 0, 0, 0)
+    return relax.Call(call.op, call.args, call.attrs, call.ty_args, span)
+
+
 class Rewriter:
     """Copies ``main``, the module's only function; a pass overrides :meth:`call` to replace calls.
 

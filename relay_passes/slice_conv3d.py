@@ -13,8 +13,8 @@ from tvm import relax
 
 from relay_passes.dialect import shape_of
 from relay_passes.layers import layer_name
-from relay_passes.rewrite import Expr, Rewriter, array_of, constant, is_constant, op_name, with_span
-from relay_passes.split_transposed_conv2d import PHASE
+from relay_passes.part_names import PHASE
+from relay_passes.rewrite import Expr, Rewriter, array_of, constant, is_constant, named, op_name
 
 _DEPTH = 1
 
@@ -53,8 +53,7 @@ class _Slice(Rewriter):
             dilation=dilations,
             groups=int(attrs.groups),
         )
-        span = tvm.ir.Span(tvm.ir.SourceName(f"{layer_name(node)}{PHASE}{k}"), 0, 0, 0, 0)
-        return self.emit(with_span(convolved, span))
+        return self.emit(named(convolved, f"{layer_name(node)}{PHASE}{k}"))
 
 
 def slice_conv3d(module: tvm.IRModule) -> tvm.IRModule:

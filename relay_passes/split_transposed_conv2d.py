@@ -18,10 +18,8 @@ from tvm import relax
 
 from relay_passes.dialect import shape_of
 from relay_passes.layers import layer_name
-from relay_passes.rewrite import Expr, Rewriter, array_of, constant, is_constant, op_name, with_span
-
-#: Separates a layer's name from the number of its phase.
-PHASE = "@"
+from relay_passes.part_names import PHASE
+from relay_passes.rewrite import Expr, Rewriter, array_of, constant, is_constant, named, op_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,8 +71,8 @@ class _Split(Rewriter):
     def _phase(self, node: relax.Call, taps: np.ndarray, row: _Phase, column: _Phase, number: int) -> relax.Var:
         weight = constant(taps[:, :, ::-1, ::-1].transpose(1, 0, 2, 3))
         padding = [row.before, column.before, row.after, column.after]
-        span = tvm.ir.Span(tvm.ir.SourceName(f"{layer_name(node)}{PHASE}{number}"), 0, 0, 0, 0)
-        return self.emit(with_span(relax.op.nn.conv2d(node.args[0], weight, padding=padding), span))
+        phase = relax.op.nn.conv2d(node.args[0], weight, padding=padding)
+        return self.emit(named(phase, f"{layer_name(node)}{PHASE}{number}"))
 
     def _joined(self, parts: list[relax.Var], axis: int) -> relax.Var:
         return parts[0] if len(parts) == 1 else self.emit(relax.op.concat(parts, axis))

@@ -12,10 +12,10 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from relay_passes.binarize import PART
 from relay_passes.dialect import shape_of
 from relay_passes.fuse_layers import layer_of
 from relay_passes.layers import Layer
+from relay_passes.part_names import PART, layers_behind
 from relay_passes.rewrite import MAIN, array_of, bindings, is_constant, op_name
 from relay_passes.schedule_kernels import CHOICE, SCHEDULE
 from schedules import stack
@@ -50,11 +50,14 @@ def _built(module: tvm.IRModule, target: Target) -> relax.VMExecutable:
 
 
 def kernel_uses(module: tvm.IRModule, layers: Sequence[Layer]) -> tuple[KernelUse, ...]:
-    """Return the kernel calls of a scheduled module in order; ``layer`` is empty where no layer is behind a call."""
+    """Return the kernel calls of a scheduled module in order; ``layer`` is empty where no layer is behind a call.
+
+    Where one call computes several layers, it has all their names (:func:`relay_passes.part_names.layers_behind`).
+    """
     names = {layer.name for layer in layers}
     return tuple(
         KernelUse(
-            layer if layer in names else "",
+            layer if names.issuperset(layers_behind(layer)) else "",
             str(function.name_hint),
             *(str(module[function].attrs[attribute]) for attribute in (CHOICE, SCHEDULE)),
         )
@@ -63,11 +66,18 @@ def kernel_uses(module: tvm.IRModule, layers: Sequence[Layer]) -> tuple[KernelUs
 
 
 def constant_bytes(module: tvm.IRModule, layers: Sequence[Layer]) -> dict[str, int]:
-    """Return the bytes of all constants that each layer's kernel reads, by the layer's name."""
-    sizes = dict.fromkeys((layer.name for layer in layers), 0)
-    for layer, _, operands in _kernel_calls(module):
-        if layer in sizes:
-            sizes[layer] += sum(array_of(operand).nbytes for operand in operands if is_constant(operand))
+    """Return the bytes of all constants that each layer's kernel reads, by the layer's name.
+
+    Layers that share a kernel have a part of them, by the size of their weights.
+    """
+    weights = {layer.name: math.prod(layer.weight_shape) for layer in layers}
+    sizes = dict.fromkeys(weights, 0)
+    for name, _, operands in _kernel_calls(module):
+        behind = [layer for layer in layers_behind(name) if layer in sizes]
+        read = sum(array_of(operand).nbytes for operand in operands if is_constant(operand))
+        for layer in behind:
+            others = len(behind) > 1
+            sizes[layer] += read * weights[layer] // sum(weights[one] for one in behind) if others else read
     return sizes
 
 

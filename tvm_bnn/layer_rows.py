@@ -8,9 +8,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from relay_passes.distribute_sums import TERM
 from relay_passes.layers import Layer
-from relay_passes.split_transposed_conv2d import PHASE
+from relay_passes.part_names import TERM, layers_behind, whole
 from schedules.kernel import BF16_CONV2D, BF16_DENSE, INT8_CONV2D, INT8_DENSE
 from tvm_bnn.artifact import KernelUse
 from tvm_bnn.compilation_report import LayerRow
@@ -37,8 +36,9 @@ def layer_rows(
     RuntimeError
         If a layer that the analysis calls binary did not get a binary kernel: its row would be a wrong measurement.
     """
-    choices = {use.layer: use.choice for use in kernels}
-    origins = {use.layer: use.schedule for use in kernels}
+    uses = {layer: use for use in kernels for layer in layers_behind(use.layer)}
+    choices = {layer: use.choice for layer, use in uses.items()}
+    origins = {layer: use.schedule for layer, use in uses.items()}
     rows = tuple(
         LayerRow(
             name=layer.name,
@@ -62,7 +62,7 @@ def layer_rows(
             raise RuntimeError(
                 f"layer '{row.name}' counts as running on bits, but runs in {row.kernel or 'no kernel of its own'}"
             )
-    return tuple(_merged(list(phases)) for _, phases in itertools.groupby(rows, lambda row: _whole(row.name)))
+    return tuple(_merged(list(phases)) for _, phases in itertools.groupby(rows, lambda row: whole(row.name)))
 
 
 def precision_of(choice: str) -> str:
@@ -73,11 +73,6 @@ def precision_of(choice: str) -> str:
     return "bf16" if name in {BF16_CONV2D.name, BF16_DENSE.name} else "fp32"
 
 
-def _whole(name: str) -> str:
-    """Return the name of the layer in the model that a part belongs to."""
-    return name.split(PHASE, maxsplit=1)[0].split(TERM, maxsplit=1)[0]
-
-
 def _merged(phases: list[LayerRow]) -> LayerRow:
     """Put the parts of a transposed or 3-D convolution, or of a layer of a sum, back into the one layer they are."""
     first = phases[0]
@@ -86,14 +81,14 @@ def _merged(phases: list[LayerRow]) -> LayerRow:
     if TERM in first.name:
         return msgspec.structs.replace(
             first,
-            name=_whole(first.name),
+            name=whole(first.name),
             bit_planes=(sum(term.bit_planes[0] for term in phases), first.bit_planes[1]),
             binary=False,
             bytes_after=sum(term.bytes_after for term in phases),
         )
     return msgspec.structs.replace(
         first,
-        name=_whole(first.name),
+        name=whole(first.name),
         kind=f"conv2d x {len(phases)}",
         macs=sum(phase.macs for phase in phases),
         bytes_before=sum(phase.bytes_before for phase in phases),

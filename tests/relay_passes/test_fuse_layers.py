@@ -49,6 +49,21 @@ def join_of_two_layers(builder, x):
     return builder.emit(relax.op.add(layer(builder, x), layer(builder, builder.emit(relax.op.negative(x)))))
 
 
+def doubled(builder, x):
+    """A layer of 64 channels, with an input of 32 added to either half."""
+    weight = relax.const(np.concatenate([WEIGHT, -WEIGHT]))
+    dot = builder.emit(dialect.dense(builder.emit(dialect.sign(x)), weight))
+    twice = builder.emit(relax.op.tile(x, [1, 2]))
+    return builder.emit(relax.op.add(builder.emit(relax.op.astype(dot, "float32")), twice))
+
+
+def repeated_for_two(builder, x):
+    """What one layer reads repeated, and an operator outside of all groups as well."""
+    twice = builder.emit(relax.op.tile(x, [1, 2]))
+    made = builder.emit(relax.op.add(doubled(builder, x), twice))
+    return builder.emit(relax.op.concat([made, twice], 0))
+
+
 def main_operators(module):
     return [op_name(binding.value) for binding in module["main"].body.blocks[0].bindings if op_name(binding.value)]
 
@@ -88,7 +103,13 @@ def test_of_two_layers_that_meet_one_takes_the_sum():
     assert ["bnn.packed_dense", "astype", "multiply"] in chains
 
 
-@pytest.mark.parametrize("body", [residual_block, two_blocks, fork, join_of_two_layers])
+def test_channels_are_repeated_as_they_are_read():
+    fused = fuse_layers(packed(doubled))
+    assert ["tile", "bnn.packed_dense", "astype", "add"] in kernels(fused)
+    assert main_operators(fused) == []
+
+
+@pytest.mark.parametrize("body", [residual_block, two_blocks, fork, join_of_two_layers, doubled, repeated_for_two])
 def test_fusing_changes_no_value(body, evaluate):
     before = packed(body)
     x = np.random.default_rng(1).standard_normal(SHAPE).astype(np.float32)

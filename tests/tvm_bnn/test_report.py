@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,15 @@ def test_a_row_says_what_its_layer_computes_in():
         assert row.precision == precision
     (row,) = layer_rows([BINARY], [KernelUse("a", "f", "bdense/avx2 1x1")], {})
     assert row.precision == "bits"
+
+
+def test_layers_of_one_kernel_have_a_row_each():
+    layers = [BINARY, dataclasses.replace(BINARY, name="b")]
+    rows = layer_rows(layers, [KernelUse("a | b", "fused_a", "bdense/avx2 1x1", "shipped")], {"a": 40, "b": 20})
+    assert [(row.name, row.kernel, row.schedule, row.bytes_after) for row in rows] == [
+        ("a", "bdense/avx2 1x1", "shipped", 40),
+        ("b", "bdense/avx2 1x1", "shipped", 20),
+    ]
 
 
 def test_the_parts_of_a_split_layer_are_one_row():

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from relay_passes.part_names import layers_behind
 from tvm_bnn.compilation_report import KernelTime, LayerRow
 
 if TYPE_CHECKING:  # which imports TVM
@@ -35,15 +36,17 @@ def kernel_rows(steps: Sequence[Step], layers: Sequence[LayerRow]) -> list[dict[
     rows = []
     for number, step in enumerate(steps, 1):
         layer = step.use.layer
+        behind = [name for name in layers_behind(layer) if name in macs]
         # A grouped float convolution has no tiled kernel: its products run in loops, and count all the same.
-        in_loops = layer in macs and not shares[layer]
-        work = macs.get(layer, 0) / max(shares[layer], 1) if _multiplies(step) or in_loops else 0.0
+        in_loops = behind and not shares[layer]
+        products = sum(macs[name] for name in behind)
+        work = products / max(shares[layer], 1) if _multiplies(step) or in_loops else 0.0
         facts: dict[str, str | int] = {"order": number, "kernel": step.use.choice, "function": step.use.function}
         facts["schedule"] = step.use.schedule
         if step.touched_bytes:
             facts["bytes"] = step.touched_bytes
         if work:
-            facts["bound"] = kinds[layer]
+            facts["bound"] = kinds[behind[0]]
         part = f"{number}: {layer or step.use.function}"
         rows.append({"part": part, "samples": step.samples, "work": work, "facts": facts})
     return rows

@@ -9,6 +9,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from relay_passes.part_names import layers_behind
 from rpc.records import DeviceRecord
 from schedules.errors import UserError
 from tvm_bnn.benchmark.records import Record
@@ -128,10 +129,17 @@ def _float_groups(report: Report) -> list[FloatGroup]:
 
 
 def _layer_times(report: Report) -> dict[str, float]:
-    """Return the time of all kernels of each layer, in ns; empty if the model was not profiled."""
+    """Return the time of all kernels of each layer, in ns; empty if the model was not profiled.
+
+    Layers that share a kernel have a part of its time, by their products.
+    """
+    macs = {layer.name: layer.macs for layer in report.layers}
     times: dict[str, float] = {}
     for kernel in report.kernel_times:
-        times[kernel.use.layer] = times.get(kernel.use.layer, 0.0) + kernel.samples.median_ns
+        behind = [name for name in layers_behind(kernel.use.layer) if name in macs]
+        for name in behind:
+            share = macs[name] / sum(macs[other] for other in behind) if len(behind) > 1 else 1.0
+            times[name] = times.get(name, 0.0) + kernel.samples.median_ns * share
     return times
 
 

@@ -5,6 +5,7 @@ import torch
 
 from relay_passes import pipeline
 from relay_passes.layers import layers_of
+from relay_passes.part_names import layers_behind
 from rpc.measurement import Samples
 from schedules.isa import PORTABLE
 from schedules.target import native
@@ -49,7 +50,8 @@ def test_all_layers_that_should_be_binary_get_binary_kernels(network):
     passes = pipeline.canonicalize() + pipeline.pack(PORTABLE) + pipeline.lower_to(PORTABLE)
     uses = kernel_uses(pipeline.run(simplified, passes), layers)
     assert sum(layer.float_reason is None for layer in layers) == network.binary_layers
-    assert sum(use.choice.startswith(("bconv2d", "bdense")) for use in uses) == network.binary_layers
+    in_binary_kernels = [use.layer for use in uses if use.choice.startswith(("bconv2d", "bdense"))]
+    assert sum(len(layers_behind(layer)) for layer in in_binary_kernels) == network.binary_layers
 
 
 @pytest.mark.parametrize("network", SMALL, ids=NAMES)
@@ -125,11 +127,14 @@ def test_work_is_shared_out_among_the_kernels_of_a_layer():
         *(KernelUse("stem", "f0", "conv2d/avx2 1x1"), KernelUse("body", "f1", "bconv2d/avx2 1x1")),
         *(KernelUse("body", "f2", "bconv2d/avx2 1x1"), KernelUse("body", "f3", "loops/avx2")),
         *(KernelUse("", "max_pool2d", "loops/avx2"), KernelUse("blur", "conv2d", "loops/avx2")),
+        KernelUse("left | right", "f4", "bconv2d/avx2 1x1"),
     ]
     layers = [layer("stem", 10, False), layer("body", 100, True), layer("blur", 6, False)]
+    layers += [layer("left", 20, True), layer("right", 30, True)]
     rows = roofline.kernel_rows([Step(use, times) for use in uses], layers)
-    assert [row["work"] for row in rows] == [10, 50, 50, 0, 0, 6]
-    assert [row["facts"].get("bound") for row in rows] == ["float32", "binary", "binary", None, None, "float32"]
+    assert [row["work"] for row in rows] == [10, 50, 50, 0, 0, 6, 50]
+    bounds = [row["facts"].get("bound") for row in rows]
+    assert bounds == ["float32", "binary", "binary", None, None, "float32", "binary"]
     assert rows[4]["part"] == "5: max_pool2d"
 
 

@@ -135,6 +135,13 @@ def test_the_layers_have_their_times(report):
     assert ["".join(row[-1].itertext()) for row in rows] == ["90 µs", "2 µs"]
 
 
+def test_layers_of_one_kernel_share_its_time_by_their_products(report):
+    layers = (layer("left", macs=1_000_000), layer("right", macs=3_000_000))
+    joined = msgspec.structs.replace(report, layers=layers, kernel_times=(time_of("left | right", 8e3, "binary"),))
+    rows = parsed(page(joined, [])).findall(".//section[@id='layers']//tbody/tr")
+    assert ["".join(row[-1].itertext()) for row in rows] == ["2 µs", "6 µs"]
+
+
 def test_others_are_compared_in_multiples(report):
     measured = [
         record(suite="layers", case="3x3", system=records.OURS, work=1e5),
