@@ -4,7 +4,8 @@ Before: ``d = packed_conv2d(..); a = multiply(d, s); y = add(a, r); p = pack(y, 
 After:  ``main`` calls a private function that holds the four and returns what others read of ``y`` and ``p``.
 
 Each group becomes one kernel, so between two grouped operators nothing crosses memory. A tensor whose channels are
-repeated, ``tile(r)``, is repeated as it is read.
+repeated, ``tile(r)``, is repeated as it is read. Where all that is kept of a layer's result are its bits and the mean
+of every two rows and columns, as in front of a layer of stride two, the kernel averages too.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from relay_passes.dialect import shape_of
 from relay_passes.evaluate import ELEMENTWISE
 from relay_passes.layers import layer_name
 from relay_passes.rewrite import MAIN, Expr, Rewriter, bindings, is_constant, is_tensor, op_name
+from schedules.bitpack import channels_a_word
 
 _ANCHORS = frozenset(
     f"relax.bnn.{name}"
@@ -32,6 +34,8 @@ _ANCHORS = frozenset(
     )
 )
 PACK = "relax.bnn.pack"
+#: Anchors whose results can be pooled while they are at hand.
+_POOLED = frozenset({"relax.bnn.packed_conv2d", "relax.bnn.blocked_conv2d"})
 #: Operators whose scalar operands TVM lowers to buffers, not to immediates.
 _NO_IMMEDIATES = frozenset({"relax.where", PACK})
 _PREFIX = "layer_"
@@ -172,11 +176,23 @@ class _Graph:
         ]
         packed = {pack.var for pack in packs}
         outputs = [pack.var for pack in packs]
-        if _is_pack(seed.value) or not self._is_read_only_by(result, packed):
+        pools = self._pools(seed, result, packed)
+        if pools:
+            outputs.insert(0, pools[0].var)
+        elif _is_pack(seed.value) or not self._is_read_only_by(result, packed):
             outputs.insert(0, result)
         read = {var for member in members for var in _vars_in(member.value)}
         repeated = tuple(binding for binding in self.bindings if binding.var in read and _is_repeated(binding.value))
-        return Group(kernel_name(layer_name(seed.value)), (*members, *packs), result, tuple(outputs), repeated)
+        return Group(kernel_name(layer_name(seed.value)), (*members, *packs, *pools), result, tuple(outputs), repeated)
+
+    def _pools(self, seed: Binding, result: relax.Var, packed: set[relax.Var]) -> list[Binding]:
+        """Return the pool that is all that a layer's result is kept for; none if there are others."""
+        readers = self.readers.get(result, set()) - packed
+        pools = [binding for binding in self.bindings if binding.var in readers and _halves(binding.value)]
+        if len(pools) != 1 or not self._is_read_only_by(result, packed | {pools[0].var}):
+            return []
+        packs = [binding.value for binding in self.bindings if binding.var in packed]
+        return pools if _fills_vectors(seed.value) and all(map(_fills_words, packs)) else []
 
 
 def _vars_in(value: Expr) -> Iterable[relax.Var]:
@@ -211,6 +227,28 @@ def _is_elementwise(value: Expr) -> bool:
 
 def _is_pack(value: Expr) -> bool:
     return op_name(value) == PACK
+
+
+def _halves(value: Expr) -> bool:
+    """Tell whether a value is the mean of every two rows and columns of an image, all of them."""
+    if op_name(value) != "relax.nn.avg_pool2d" or str(value.attrs.layout) != "NHWC":
+        return False
+    sizes = [[int(extent) for extent in getattr(value.attrs, name)] for name in ("pool_size", "strides", "padding")]
+    _, height, width, _ = shape_of(value.args[0])
+    return sizes == [[2, 2], [2, 2], [0, 0, 0, 0]] and height % 2 == width % 2 == 0
+
+
+def _fills_vectors(value: Expr) -> bool:
+    """Tell whether an anchor can be pooled in its kernel, whose vectors are all whole."""
+    if op_name(value) not in _POOLED:
+        return False
+    blocks, *_, lanes = shape_of(value.args[1])
+    return blocks * lanes == shape_of(value)[-1]
+
+
+def _fills_words(pack: Expr) -> bool:
+    word_bits, groups = (int(pack.attrs[name]) for name in ("word_bits", "groups"))
+    return channels_a_word(shape_of(pack.args[0])[-1] // groups, word_bits) is not None
 
 
 def _is_repeated(value: Expr) -> bool:

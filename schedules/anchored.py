@@ -8,7 +8,7 @@ import math
 import tvm
 from tvm import s_tir
 
-from schedules import bconv2d, conv2d, winograd
+from schedules import bconv2d, conv2d, pooled, winograd
 from schedules.bitpack import PACK_WORDS
 from schedules.dot import Dot, dot_between
 from schedules.isa import Isa
@@ -47,7 +47,9 @@ class Anchored:
     columns
         Of the window; 1 if there is none.
     outputs
-        Neighbouring outputs that a pixel of the tile stands for: two where they share products.
+        Neighbouring outputs that a pixel of the tile stands for: two where they share products, or are pooled.
+    is_pooled
+        Whether windows of the result are averaged in the kernel; ``shape`` is that of the means then.
     """
 
     kernel: Kernel
@@ -61,6 +63,7 @@ class Anchored:
     per_group: int
     columns: int = 1
     outputs: int = 1
+    is_pooled: bool = False
 
     def loads_vectors(self, isa: Isa) -> bool:
         """Tell whether the input is loaded as vectors along the depth, not broadcast from memory."""
@@ -98,16 +101,21 @@ def anchored(schedule: s_tir.Schedule, isa: Isa) -> Anchored | None:
     else:
         per_group = shape[-1] * depth // int(activations.shape[-1])
     unpacks, span = conv2d.UNPACK in blocks, _span(schedule, blocks)
+    is_pooled = pooled.SUM in blocks
+    outputs = pooled.SIZE if is_pooled else 1
+    size = shape[-2]
+    if is_pooled:
+        shape = (shape[0], *(extent // pooled.SIZE for extent in shape[1:3]), shape[3])
     if anchor in bconv2d.ANCHORS and not isa.broadcasts_from_memory:
-        pixels, vectors = neon_tile(shape[-2], per_group // lanes, steps, lanes, isa)
+        pixels, vectors = neon_tile(shape[-2], per_group // lanes, steps, lanes, isa, outputs)
         tile = Tile(pixels, vectors, lanes, groups_of(shape[-1] // lanes, vectors, lanes, span))
-    elif shape[-2] == 1 and anchor not in bconv2d.ANCHORS and not unpacks:
+    elif size == 1 and anchor not in bconv2d.ANCHORS and not unpacks:
         tile = choose_single_tile(shape[-1], lanes, isa, span)
     else:
-        tile = choose_tile(shape[-2], shape[-1], steps, lanes, isa, span)
+        tile = choose_tile(shape[-2], shape[-1], steps, lanes, isa, span, outputs)
     kernel = kernel_of(anchor, has_window)
-    layer = Anchored(kernel, tile, dot, shape, depth, span, terms, unpacks, per_group, columns)
-    overlap = has_window and int(activations.shape[-2]) == shape[-2] + columns - 1
+    layer = Anchored(kernel, tile, dot, shape, depth, span, terms, unpacks, per_group, columns, outputs, is_pooled)
+    overlap = has_window and int(activations.shape[-2]) == size + columns - 1
     return dataclasses.replace(layer, tile=_with_loads(layer, isa, overlap))
 
 

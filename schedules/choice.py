@@ -13,6 +13,7 @@ from schedules.anchored import Anchored, anchored
 from schedules.isa import Isa
 from schedules.kernel import BINARY_CONV2D, BINARY_DENSE, SPATIAL_OF_CONVOLUTION, WINOGRAD_CONV2D
 from schedules.loops import schedule_loops
+from schedules.pooled import schedule_pooled
 from schedules.template import Factors, fixed, schedule_anchored
 from schedules.tile import Tile
 from schedules.winograd_schedule import schedule_winograd
@@ -44,7 +45,8 @@ def schedule_layer(
     if layer.kernel is WINOGRAD_CONV2D:
         schedule_winograd(schedule, tile, isa, pixel_factors, row_factors)
     else:
-        schedule_anchored(schedule, layer.kernel.anchor, tile, layer.dot, pixel_factors, row_factors)
+        by_tiles = schedule_pooled if layer.is_pooled else schedule_anchored
+        by_tiles(schedule, layer.kernel.anchor, tile, layer.dot, pixel_factors, row_factors)
 
 
 def schedule_function(function: tvm.tirx.PrimFunc, isa: Isa) -> tuple[tvm.tirx.PrimFunc, Choice]:

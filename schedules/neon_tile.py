@@ -23,7 +23,7 @@ _FEW_STEPS, _FEW_ACCUMULATORS, _A_LOAD_OF_FEW = 8, 8, 1.0
 _STEPS_AT_ONCE, _STEPS_OF_SHARED = 8, 12
 
 
-def neon_tile(pixels: int, blocks: int, steps: int, lanes: int, isa: Isa) -> tuple[int, int]:
+def neon_tile(pixels: int, blocks: int, steps: int, lanes: int, isa: Isa, outputs: int = 1) -> tuple[int, int]:
     """Return the pixels and vectors of the tile with the least broadcasts and loads a product.
 
     Parameters
@@ -38,18 +38,21 @@ def neon_tile(pixels: int, blocks: int, steps: int, lanes: int, isa: Isa) -> tup
         Output channels a vector.
     isa
         Gives the registers and the bytes of a word.
+    outputs
+        Neighbouring outputs that a pixel stands for.
     """
     room, load = isa.accumulators, _A_LOAD
     if steps <= _FEW_STEPS:
         room, load = min(room, _FEW_ACCUMULATORS), _A_LOAD_OF_FEW
     candidates = [
-        (p, v)
+        (p * outputs, v)
         for p in divisors(pixels)
         for v in divisors(blocks)
-        if p * v <= room and p * v + v + TEMPORARIES <= isa.registers
+        if p * outputs * v <= room and p * outputs * v + v + TEMPORARIES <= isa.registers
         if v <= MOST_VECTORS or steps * v * lanes * isa.word_bits // 8 <= _BYTES_OF_WEIGHTS
     ]
-    return min(candidates, key=lambda tile: (1 / tile[1] + load / tile[0], -tile[0]))
+    columns, vectors = min(candidates, key=lambda tile: (1 / tile[1] + load / tile[0], -tile[0]))
+    return columns // outputs, vectors
 
 
 def columns_at_once(depth: int, columns: int, shared: bool) -> int:

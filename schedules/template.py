@@ -24,6 +24,8 @@ from schedules.parallel import parallelize, vector_steps
 from schedules.products import block_for_each_product, blocked_rows, is_ragged
 from schedules.tile import Tile
 
+#: How the blocks of a pool behind a layer start (:mod:`schedules.pooled`).
+POOL = "pool_"
 Schedule: TypeAlias = s_tir.Schedule
 #: How a loop is split in two, given the inner extent that a tile names: the factors for ``Schedule.split``.
 Factors: TypeAlias = Callable[[Schedule, s_tir.schedule.LoopRV, int], list[Any]]
@@ -92,13 +94,13 @@ def schedule_anchored(
     parallelize(schedule, shared, vector_steps(schedule, reduction, tile.lanes))
     schedule.set_scope(reduction, 0, "local")
 
-    _tile_reduction(schedule, reduction, tile, dot)
+    tile_reduction(schedule, reduction, tile, dot)
     for loop in (pixel_inner, vector):
         schedule.unroll(loop)
     schedule.vectorize(lane)
 
 
-def _tile_reduction(schedule: Schedule, reduction: s_tir.schedule.SBlockRV, tile: Tile, dot: Dot | None = None) -> None:
+def tile_reduction(schedule: Schedule, reduction: s_tir.schedule.SBlockRV, tile: Tile, dot: Dot | None = None) -> None:
     """Order the anchor's loops: reduction outside, the register tile unrolled inside, lanes vectorised."""
     reduced = sum(axis.iter_type == tirx.IterVar.CommReduce for axis in schedule.get(reduction).iter_vars)
     loops = schedule.get_loops(reduction)
@@ -158,7 +160,7 @@ def inlinable(schedule: Schedule, *kept: str) -> list[s_tir.schedule.SBlockRV]:
             name in (*kept, "pad", BLOCK_ROWS)
             or name.startswith(UNPACK)
             or name in outputs
-            or any(consumer.startswith(PACK) for consumer in consumers)
+            or any(consumer.startswith((PACK, POOL)) for consumer in consumers)
         ):
             continue
         found.append(block)
@@ -173,7 +175,7 @@ def value_and_pack(
     Where the sum itself is the value, what leaves the registers is a copy of it.
     """
     consumers = schedule.get_consumers(reduction)
-    if not consumers or any(name.startswith(PACK) for name in _names(schedule, consumers)):
+    if not consumers or any(name.startswith((PACK, POOL)) for name in _names(schedule, consumers)):
         value = schedule.cache_write(reduction, 0, "global")
     else:
         (value,) = consumers

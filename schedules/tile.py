@@ -51,7 +51,9 @@ def divisors(number: int) -> list[int]:
     return [candidate for candidate in range(1, number + 1) if number % candidate == 0]
 
 
-def choose_tile(pixels: int, channels: int, steps: int, lanes: int, isa: Isa, span: int | None) -> Tile:
+def choose_tile(
+    pixels: int, channels: int, steps: int, lanes: int, isa: Isa, span: int | None, outputs: int = 1
+) -> Tile:
     """Return the tile that keeps the arithmetic units busiest without a tuning log.
 
     A step of the reduction loads ``vectors`` weights and broadcasts ``pixels`` inputs for ``pixels * vectors``
@@ -69,17 +71,19 @@ def choose_tile(pixels: int, channels: int, steps: int, lanes: int, isa: Isa, sp
         Gives the registers.
     span
         Channels that one packed word holds; None if the layer packs nothing, or not in vectors.
+    outputs
+        Neighbouring outputs that a pixel stands for.
     """
     blocks = channels // lanes
     room = isa.accumulators if steps > _FEW_STEPS else min(isa.accumulators, _FEW_ACCUMULATORS)
     candidates = [
-        (p, v)
+        (p * outputs, v)
         for p in divisors(pixels)
         for v in divisors(blocks)
-        if p * v <= room and v <= MOST_VECTORS and p * v + v + TEMPORARIES <= isa.registers
+        if p * outputs * v <= room and v <= MOST_VECTORS and p * outputs * v + v + TEMPORARIES <= isa.registers
     ]
     best = max(candidates, key=lambda tile: (tile[0] * tile[1] / (tile[0] + tile[1]), tile[0]))
-    return Tile(best[0], best[1], lanes, groups_of(blocks, best[1], lanes, span))
+    return Tile(best[0] // outputs, best[1], lanes, groups_of(blocks, best[1], lanes, span))
 
 
 def choose_single_tile(channels: int, lanes: int, isa: Isa, span: int | None) -> Tile:
