@@ -2,7 +2,8 @@
 
 Before: ``nn.conv2d(x, w)`` NHWC / OHWI, ``matmul(x, w)``. After: ``bnn.blocked_conv2d`` / ``bnn.blocked_dense`` with
 output channels innermost, a vector at a time. Weights of two values per output channel are stored as bits, in
-``bnn.two_valued_conv2d`` / ``bnn.two_valued_dense``. Grouped convolutions and products of activations stay as they are.
+``bnn.two_valued_conv2d`` / ``bnn.two_valued_dense``; where the input is an image whose planes were transposed for the
+layer, ``bnn.planar_conv2d`` takes them as they were. Grouped convolutions and products of activations stay as they are.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tvm import relax
 
 from relay_passes import dialect
 from relay_passes.binarize import window_of_nhwc
+from relay_passes.images import MOST_PLANES, planes_behind
 from relay_passes.layers import weight_of
 from relay_passes.pack_layers import block_channels
 from relay_passes.rewrite import Expr, Rewriter, constant, op_name
@@ -31,7 +33,7 @@ _LEAST_DEPTH = 8
 class _Block(Rewriter):
     def __init__(self, isa: Isa) -> None:
         super().__init__()
-        self._lanes = isa.float_lanes
+        self._isa, self._lanes = isa, isa.float_lanes
 
     def call(self, node: relax.Call) -> Expr:
         weight = weight_to_block(node)
@@ -47,6 +49,9 @@ class _Block(Rewriter):
         blocked = constant(block_channels(weight, self._lanes))
         if is_matrix:
             return dialect.blocked_dense(x, blocked, channels)
+        planes = planes_behind(self.definition(x)) if weight.shape[-1] <= MOST_PLANES else None
+        if planes is not None and self._isa.broadcasts_from_memory:
+            return dialect.planar_conv2d(planes, blocked, window_of_nhwc(node), channels)
         return dialect.blocked_conv2d(x, blocked, window_of_nhwc(node), channels)
 
     def _stored_as_bits(self, is_high: Array, values: Array) -> tuple[Expr, Expr]:

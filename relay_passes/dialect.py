@@ -12,7 +12,8 @@ packed, on words (see :mod:`schedules.bits`)
 
 and float layers whose weights are laid out for the kernels: ``bnn.blocked_conv2d`` / ``bnn.blocked_dense``, and
 ``bnn.two_valued_conv2d`` / ``bnn.two_valued_dense``, whose weights of two values are stored as bits. Convolutions of
-images are ``bnn.winograd_conv2d`` (see :mod:`schedules.winograd`), whose input alone is NCHW. On bytes (see
+images are ``bnn.winograd_conv2d`` (see :mod:`schedules.winograd`) or ``bnn.planar_conv2d`` (see
+:mod:`schedules.planes`), whose input alone is NCHW. On bytes (see
 :mod:`schedules.int8`) they are ``bnn.activation_scale``, ``bnn.quantize``, ``bnn.int8_conv2d`` and ``bnn.int8_dense``,
 on bfloat16 (see :mod:`schedules.bf16`) ``bnn.round_bf16``, ``bnn.bf16_conv2d`` and ``bnn.bf16_dense``.
 
@@ -170,6 +171,11 @@ def blocked_conv2d(x: Expr, weights: Expr, window: Window, channels: int) -> rel
     return call("blocked_conv2d", [x, weights], channels=channels, **window_attrs(window))
 
 
+def planar_conv2d(planes: Expr, weights: Expr, window: Window, channels: int) -> relax.Call:
+    """Float convolution of NCHW to NHWC with blocked weights; see :func:`schedules.planes.conv2d`."""
+    return call("planar_conv2d", [planes, weights], channels=channels, **window_attrs(window))
+
+
 def blocked_dense(x: Expr, weights: Expr, channels: int) -> relax.Call:
     """Float linear layer with blocked weights; see :func:`schedules.conv2d.dense`."""
     return call("blocked_dense", [x, weights], channels=channels)
@@ -324,6 +330,7 @@ _OPERATORS: dict[str, tuple[Callable[..., relax.Call], _Infer]] = {
     "tiled_count_conv2d": (tiled, _infer_channels("int32")),
     "tiled_count_dense": (tiled, _infer_rows("int32")),
     "blocked_conv2d": (blocked_conv2d, _infer_channels("float32")),
+    "planar_conv2d": (planar_conv2d, _infer_planes),
     "blocked_dense": (blocked_dense, _infer_rows("float32")),
     "winograd_conv2d": (winograd_conv2d, _infer_planes),
     "two_valued_conv2d": (two_valued_conv2d, _infer_channels("float32")),

@@ -29,7 +29,7 @@ _ANCHORS = frozenset(
     for name in (
         *("packed_conv2d", "packed_dense", "packed_matmul", "count_conv2d", "count_dense", "count_matmul"),
         *("tiled_conv2d", "tiled_dense", "tiled_count_conv2d", "tiled_count_dense"),
-        *("blocked_conv2d", "blocked_dense", "two_valued_conv2d", "two_valued_dense"),
+        *("blocked_conv2d", "blocked_dense", "planar_conv2d", "two_valued_conv2d", "two_valued_dense"),
         *("winograd_conv2d", "int8_conv2d", "int8_dense", "bf16_conv2d", "bf16_dense"),
     )
 )
@@ -76,10 +76,10 @@ class Group:
 
     @property
     def inputs(self) -> list[Expr]:
-        """What the members read from outside, once each; scalar constants stay inside."""
+        """What the members read from outside, once each, the layer's operands first; scalar constants stay inside."""
         made = {member.var for member in self.body}
         found: dict[Expr, None] = {}
-        for member in self.body:
+        for member in (*self.members, *self.repeated):
             for arg in tensor_args(member.value):
                 if arg not in made and not (_is_scalar(arg) and op_name(member.value) not in _NO_IMMEDIATES):
                     found[arg] = None

@@ -12,7 +12,7 @@ import tvm
 from tvm import relax, te
 
 from relay_passes.dialect import dtype_of, shape_of, window_of
-from schedules import bf16, int8, winograd
+from schedules import bf16, int8, planes, winograd
 from schedules.amx import LANES
 from schedules.amx_blocks import Layer
 from schedules.amx_counts import counts
@@ -77,11 +77,19 @@ def _round_bf16(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
 
 
 def _winograd_conv2d(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
-    planes, weights = node.args
-    count, depth, height, width = shape_of(planes)
+    image, weights = node.args
+    count, depth, height, width = shape_of(image)
     (channels,) = _sizes(node, "channels")
     function = winograd.conv2d((count, depth, height, width), shape_of(weights), window_of(node), channels)
-    return relax.call_tir(builder.add_func(function, "winograd_conv2d"), [planes, weights], out_ty=node.ty)
+    return relax.call_tir(builder.add_func(function, "winograd_conv2d"), [image, weights], out_ty=node.ty)
+
+
+def _planar_conv2d(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
+    image, weights = node.args
+    count, depth, height, width = shape_of(image)
+    (channels,) = _sizes(node, "channels")
+    function = planes.conv2d((count, depth, height, width), shape_of(weights), window_of(node), channels)
+    return relax.call_tir(builder.add_func(function, "planar_conv2d"), [image, weights], out_ty=node.ty)
 
 
 def _conv2d_on_rows(node: relax.Call) -> list[Any]:
@@ -182,6 +190,7 @@ _RULES: dict[str, _Legalize] = {
     "count_matmul": _kernel(count_matmul, lambda node: _sizes(node, "lanes")),
     "packed_matmul": _kernel(bmatmul, lambda node: _sizes(node, "depth", "lanes")),
     "blocked_conv2d": _kernel(conv2d, lambda node: [window_of(node), *_sizes(node, "channels")]),
+    "planar_conv2d": _planar_conv2d,
     "blocked_dense": _kernel(dense, lambda node: _sizes(node, "channels")),
     "two_valued_conv2d": _kernel(two_valued_conv2d, lambda node: [window_of(node), *_sizes(node, "channels")]),
     "two_valued_dense": _kernel(two_valued_dense, lambda node: _sizes(node, "channels")),

@@ -16,19 +16,17 @@ from tvm import relax
 from relay_passes import dialect
 from relay_passes.binarize import window_of_nhwc
 from relay_passes.block_float_layers import two_values, weight_to_block
-from relay_passes.rewrite import Expr, Rewriter, constant, op_name
+from relay_passes.images import MOST_PLANES, TO_NCHW, planes_behind
+from relay_passes.rewrite import Expr, Rewriter, constant
 from schedules.isa import Isa
 from schedules.window import Window
 from schedules.winograd_taps import taps_of, weights
 
 _CONVOLUTION_RANK = 4
-#: A layer of more channels reads them as vectors, and transforming it costs as much as it saves.
-_MOST_DEPTH = 4
 #: Below, the transformation of the input takes a good part of what is saved.
 _LEAST_CHANNELS = 16
 _LEAST_COLUMNS = 16
 _LEAST_SAVING = 1.25
-_TO_NHWC, _TO_NCHW = [0, 2, 3, 1], [0, 3, 1, 2]
 
 
 class _Winograd(Rewriter):
@@ -49,10 +47,8 @@ class _Winograd(Rewriter):
 
     def _planes(self, x: Expr) -> Expr:
         """Return an NHWC tensor as NCHW."""
-        made = self.definition(x)
-        if op_name(made) == "relax.permute_dims" and [int(axis) for axis in made.attrs.axes] == _TO_NHWC:
-            return made.args[0]
-        return self.emit(relax.op.permute_dims(x, _TO_NCHW))
+        planes = planes_behind(self.definition(x))
+        return self.emit(relax.op.permute_dims(x, TO_NCHW)) if planes is None else planes
 
 
 def is_worth_it(weight_shape: tuple[int, ...], size: tuple[int, ...], window: Window) -> bool:
@@ -63,7 +59,7 @@ def is_worth_it(weight_shape: tuple[int, ...], size: tuple[int, ...], window: Wi
     if window.dilation[1] > 1 or columns % 2 or columns < _LEAST_COLUMNS:
         return False
     saving = taps_of(kernel, window.strides[1]).saving
-    return depth <= _MOST_DEPTH and channels >= _LEAST_CHANNELS and saving >= _LEAST_SAVING
+    return depth <= MOST_PLANES and channels >= _LEAST_CHANNELS and saving >= _LEAST_SAVING
 
 
 def winograd_convolutions(module: tvm.IRModule, isa: Isa) -> tvm.IRModule:

@@ -98,7 +98,7 @@ def anchored(schedule: s_tir.Schedule, isa: Isa) -> Anchored | None:
         lanes, group = int(weights.shape[-2]), int(weights.shape[-1])
         steps //= group
         dot = dot_between(str(activations.dtype), lanes) if group > 1 else None
-    else:
+    elif anchor in bconv2d.ANCHORS:
         per_group = shape[-1] * depth // int(activations.shape[-1])
     unpacks, span = conv2d.UNPACK in blocks, _span(schedule, blocks)
     is_pooled = pooled.SUM in blocks

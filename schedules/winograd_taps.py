@@ -7,12 +7,11 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from schedules.image_rows import whole_vectors
 from schedules.window import Axis
 
 #: Of one filter whose outputs share products.
 TAPS = 3
-#: Numbers that one step of the transformation writes: a vector of AVX-512, or several of others.
-STEP = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,11 +63,6 @@ def taps_of(kernel: int, stride: int) -> Taps:
 def row_length(axis: Axis) -> int:
     """Return how many columns a row of the transformed input has: the outputs', in whole vectors."""
     return whole_vectors(axis.out)
-
-
-def whole_vectors(columns: int) -> int:
-    """Return how many columns the vectors hold that so many are in."""
-    return -(-columns // STEP) * STEP
 
 
 def weights(weight: npt.NDArray[np.float32], taps: Taps, lanes: int) -> npt.NDArray[np.float32]:

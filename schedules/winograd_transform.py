@@ -10,8 +10,9 @@ from tvm.ir import Expr as Index
 from tvm.tirx.script.builder import ir as T
 
 from schedules.bitpack import wide
+from schedules.image_rows import STEP, copy_row, whole_vectors, zeros
 from schedules.window import Window
-from schedules.winograd_taps import STEP, TAPS, Taps, whole_vectors
+from schedules.winograd_taps import TAPS, Taps
 
 #: The block that writes it.
 TRANSFORM = "winograd_rows"
@@ -32,31 +33,14 @@ def transform(x: tirx.Buffer, z: tirx.Buffer, window: Window, taps: Taps) -> Non
         phases = T.sblock_alloc_buffer(wide((depth, taps.stride, reach)), "float32")
         with T.If(tirx.all(i >= top, i < top + height)):
             with T.Then():
-                _copy_line(x, line, (n, i - top), left)
+                for c in range(depth):
+                    copy_row(x, (n, c, i - top), line, (c,), left)
                 _deal_out(line, phases)
                 with T.serial(0, length // STEP) as v:
                     for term, value in enumerate(_terms(phases, v, taps)):
                         T.buffer_store(z, value, [n, i, term, T.ramp(v * STEP, 1, STEP)])
             with T.Else(), T.grid(terms, length // STEP) as (term, v):
-                T.buffer_store(z, _zeros("float32"), [n, i, term, T.ramp(v * STEP, 1, STEP)])
-
-
-def _copy_line(x: tirx.Buffer, line: tirx.Buffer, row: tuple[Index, Index], left: int) -> None:
-    """Copy a row of every plane, with zeros around it."""
-    width, reach = int(x.shape[-1]), int(line.shape[-1])
-    whole = width - width % STEP
-    begins = [*range(0, left, STEP), *range((left + width) // STEP * STEP, reach, STEP)]
-    n, i = row
-    for c in range(int(x.shape[1])):
-        for begin in begins:
-            T.buffer_store(line, _zeros("float32"), [c, T.ramp(begin, 1, STEP)])
-        if whole:
-            with T.serial(0, whole // STEP) as v:
-                read = x[n, c, i, T.ramp(v * STEP, 1, STEP)]
-                T.buffer_store(line, read, [c, T.ramp(left + v * STEP, 1, STEP)])
-        if width > whole:
-            with T.serial(whole, width) as position:
-                T.buffer_store(line, x[n, c, i, position], [c, left + position])
+                T.buffer_store(z, zeros("float32"), [n, i, term, T.ramp(v * STEP, 1, STEP)])
 
 
 def _deal_out(line: tirx.Buffer, phases: tirx.Buffer) -> None:
@@ -79,19 +63,15 @@ def _terms(phases: tirx.Buffer, v: Index, taps: Taps) -> Iterator[Index]:
 
     def by_parity(even: Index, odd: Index) -> Index:
         lane = T.ramp(tirx.const(0, "int32"), 1, STEP)
-        return tirx.Select(lane % T.broadcast(tirx.const(2, "int32"), STEP) == _zeros("int32"), even, odd)
+        return tirx.Select(lane % T.broadcast(tirx.const(2, "int32"), STEP) == zeros("int32"), even, odd)
 
     for first, c in itertools.product(taps.triples, planes):
         # d1 + d2 for the even output, d2 - d1 for the odd one, whose d1 is a column further.
         low, middle, high = (column(c, first + tap * stride) for tap in range(TAPS))
-        yield middle + by_parity(high, _zeros("float32") - low)
+        yield middle + by_parity(high, zeros("float32") - low)
     for first, c in itertools.product(taps.triples, planes):
         # d0 - d2 for the even output, d3 - d1 for the odd one.
         low, high = column(c, first), column(c, first + 2 * stride)
         yield by_parity(low - high, high - low)
     for tap, c in itertools.product(taps.single, planes):
         yield column(c, tap)
-
-
-def _zeros(dtype: str) -> Index:
-    return T.broadcast(tirx.const(0, dtype), STEP)

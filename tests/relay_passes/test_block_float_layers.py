@@ -6,7 +6,7 @@ from relay_passes import dialect, pipeline
 from relay_passes.block_float_layers import block_float_layers, two_values
 from relay_passes.rewrite import bindings, op_name
 from schedules import host
-from schedules.isa import ISAS
+from schedules.isa import AVX2, ISAS, NEON
 
 RNG = np.random.default_rng(0)
 SIGNS = RNG.choice(np.array([-1, 1], np.float32), (21, 3, 3, 5))
@@ -101,3 +101,35 @@ def test_a_sum_that_is_packed_as_it_is_leaves_its_registers_first(isa, evaluate)
     assert 'scope="local"' in scheduled.script()
     values = RNG.integers(-8, 9, (2, 9, 8, 5)).astype(np.float32)
     np.testing.assert_array_equal(evaluate(scheduled, values), evaluate(builder.get(), values))
+
+
+def of_planes(isa, layers=1, depth=3):
+    """An image that one layer, or more, take transposed, blocked for an instruction set."""
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType((2, depth, 9, 8), "float32"))
+    weight = np.random.default_rng(1).integers(-8, 9, (16, 3, 3, depth)).astype(np.float32)
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            pixels = builder.emit(relax.op.permute_dims(x, [0, 2, 3, 1]))
+            layouts = {"data_layout": "NHWC", "kernel_layout": "OHWI"}
+            made = [
+                builder.emit(relax.op.nn.conv2d(pixels, relax.const(weight), strides=2, padding=1, **layouts))
+                for _ in range(layers)
+            ]
+            y = builder.emit_output(builder.emit(relax.op.concat(made, axis=-1)) if layers > 1 else made[0])
+        builder.emit_func_output(y)
+    before = builder.get()
+    return before, block_float_layers(before, isa)
+
+
+def test_planes_of_an_image_are_read_as_they_come(evaluate):
+    before, after = of_planes(AVX2)
+    assert operators(after) == ["relax.bnn.planar_conv2d"]
+    x = np.random.default_rng(2).integers(-8, 9, (2, 3, 9, 8)).astype(np.float32)
+    np.testing.assert_array_equal(evaluate(after, x), evaluate(before, x))
+    assert operators(of_planes(AVX2, layers=2)[1])[:2] == ["relax.bnn.planar_conv2d"] * 2
+
+
+@pytest.mark.parametrize(("isa", "depth"), [(NEON, 3), (AVX2, 5)], ids=["loads vectors", "many planes"])
+def test_other_layers_read_pixels(isa, depth):
+    assert operators(of_planes(isa, depth=depth)[1]) == ["relax.permute_dims", "relax.bnn.blocked_conv2d"]
