@@ -38,7 +38,7 @@ def _twice_inside(score: torch.Tensor) -> torch.Tensor:
 
 
 class Boolean(nn.Module):
-    """bool(score): 1 where the score is at least 0, else 0; straight through inside [-1, 1] (BiBERT, eq. 9)."""
+    """bool(score): 1 where the score is at least 0, else 0; straight through inside [-1, 1] (BiBERT's bool)."""
 
     def forward(self, score: torch.Tensor) -> torch.Tensor:
         """Binarize to {0, 1}."""

@@ -70,7 +70,7 @@ def _matting_loss(outputs: Outputs, alpha: torch.Tensor) -> torch.Tensor:
 
 
 def distilled(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    """Return −Σ p_teacher·log p_student, the mean over the batch (ReActNet, ECCV 2020, eq. 10)."""
+    """Return −Σ p_teacher·log p_student, the mean over the batch (ReActNet's distributional loss, ECCV 2020)."""
     return -(teacher.softmax(1) * student.log_softmax(1)).sum(1).mean()
 
 
