@@ -19,7 +19,7 @@ _POINTS, _SMALL_POINTS = 1024, 256
 
 
 def entropy_shift(points: int) -> float:
-    """Return the δ that maximises the entropy of sign(max(x) - δ) over ``points`` independent N(0, 1) (BiPointNet's EMA).
+    """Return the δ that maximises the entropy of sign(max(x) - δ) over ``points`` independent N(0, 1) (BiPointNet).
 
     Both signs are equally likely where P(max <= δ) = Φ(δ)^points = 1/2: δ = Φ⁻¹(2^(-1/points)), 3.2041 for 1024.
     """
