@@ -76,20 +76,16 @@ def _round_bf16(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
     return relax.call_tir(builder.add_func(function, "round_bf16"), list(node.args), out_ty=node.ty)
 
 
-def _winograd_conv2d(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
-    image, weights = node.args
-    count, depth, height, width = shape_of(image)
-    (channels,) = _sizes(node, "channels")
-    function = winograd.conv2d((count, depth, height, width), shape_of(weights), window_of(node), channels)
-    return relax.call_tir(builder.add_func(function, "winograd_conv2d"), [image, weights], out_ty=node.ty)
+def _of_planes(meaning: Callable[..., tvm.tirx.PrimFunc], name: str) -> _Legalize:
+    """Return the rule for a convolution of NCHW to NHWC."""
 
+    def legalize(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
+        image, weights = node.args
+        (channels,) = _sizes(node, "channels")
+        function = meaning(shape_of(image), shape_of(weights), window_of(node), channels)
+        return relax.call_tir(builder.add_func(function, name), [image, weights], out_ty=node.ty)
 
-def _planar_conv2d(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
-    image, weights = node.args
-    count, depth, height, width = shape_of(image)
-    (channels,) = _sizes(node, "channels")
-    function = planes.conv2d((count, depth, height, width), shape_of(weights), window_of(node), channels)
-    return relax.call_tir(builder.add_func(function, "planar_conv2d"), [image, weights], out_ty=node.ty)
+    return legalize
 
 
 def _conv2d_on_rows(node: relax.Call) -> list[Any]:
@@ -190,11 +186,11 @@ _RULES: dict[str, _Legalize] = {
     "count_matmul": _kernel(count_matmul, lambda node: _sizes(node, "lanes")),
     "packed_matmul": _kernel(bmatmul, lambda node: _sizes(node, "depth", "lanes")),
     "blocked_conv2d": _kernel(conv2d, lambda node: [window_of(node), *_sizes(node, "channels")]),
-    "planar_conv2d": _planar_conv2d,
+    "planar_conv2d": _of_planes(planes.conv2d, "planar_conv2d"),
     "blocked_dense": _kernel(dense, lambda node: _sizes(node, "channels")),
     "two_valued_conv2d": _kernel(two_valued_conv2d, lambda node: [window_of(node), *_sizes(node, "channels")]),
     "two_valued_dense": _kernel(two_valued_dense, lambda node: _sizes(node, "channels")),
-    "winograd_conv2d": _winograd_conv2d,
+    "winograd_conv2d": _of_planes(winograd.conv2d, "winograd_conv2d"),
     "activation_scale": _kernel(int8.activation_scale, lambda _node: []),
     "quantize": _quantize,
     "int8_conv2d": _kernel(int8.conv2d, _conv2d_on_rows),
