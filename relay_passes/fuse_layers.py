@@ -181,9 +181,16 @@ class _Graph:
             outputs.insert(0, pools[0].var)
         elif _is_pack(seed.value) or not self._is_read_only_by(result, packed):
             outputs.insert(0, result)
-        read = {var for member in members for var in _vars_in(member.value)}
-        repeated = tuple(binding for binding in self.bindings if binding.var in read and _is_repeated(binding.value))
-        return Group(kernel_name(layer_name(seed.value)), (*members, *packs, *pools), result, tuple(outputs), repeated)
+        name, body = kernel_name(layer_name(seed.value)), (*members, *packs, *pools)
+        return Group(name, body, result, tuple(outputs), self._repeated(members))
+
+    def _repeated(self, members: list[Binding]) -> tuple[Binding, ...]:
+        """Return what repeats channels for elementwise members alone: a layer reads its input more than once."""
+        read: dict[bool, set[relax.Var]] = {True: set(), False: set()}
+        for member in members:
+            read[_is_elementwise(member.value)].update(_vars_in(member.value))
+        alone = read[True] - read[False]
+        return tuple(binding for binding in self.bindings if binding.var in alone and _is_repeated(binding.value))
 
     def _pools(self, seed: Binding, result: relax.Var, packed: set[relax.Var]) -> list[Binding]:
         """Return the pool that is all that a layer's result is kept for; none if there are others."""

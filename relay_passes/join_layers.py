@@ -110,7 +110,8 @@ class _Join(Rewriter):
         if not is_matrix and (op_name(first) != "relax.nn.conv2d" or str(first.attrs.data_layout) != "NHWC"):
             return None
         weight = np.concatenate(known)
-        if any(_kind(part) != _kind(weight) for part in known):
+        kind = _kind(weight)
+        if any(_kind(part) != kind for part in known):
             return None
         joined = relax.Call(first.op, [first.args[0], constant(weight.T if is_matrix else weight)], first.attrs)
         return self.emit(named(joined, BESIDE.join(map(layer_name, calls))))

@@ -80,9 +80,9 @@ def with_span(value: Expr, span: tvm.ir.Span | None) -> Expr:
 
 
 def named(call: relax.Call, layer: str) -> relax.Call:
-    """Return a call with the name of the layer that it computes."""
+    """Return a call with the name of the layer that it computes, and with the type that it has, if any."""
     span = tvm.ir.Span(tvm.ir.SourceName(layer), 0, 0, 0, 0)
-    return relax.Call(call.op, call.args, call.attrs, call.ty_args, span)
+    return relax.Call(call.op, call.args, call.attrs, call.ty_args, span, call.ty)
 
 
 class Rewriter:

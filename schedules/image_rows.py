@@ -22,17 +22,18 @@ def zeros(dtype: str) -> Index:
     return T.broadcast(tirx.const(0, dtype), STEP)
 
 
-def copy_row(x: tirx.Buffer | None, row: Sequence[Index], to: tirx.Buffer, place: Sequence[Index], left: int) -> None:
+def clear_row(to: tirx.Buffer, place: Sequence[Index]) -> None:
+    """Write zeros to ``to[place]``, a row of whole vectors. Must be called while a block is built."""
+    with T.serial(0, int(to.shape[-1]) // STEP) as v:
+        T.buffer_store(to, zeros(str(to.dtype)), [*place, T.ramp(v * STEP, 1, STEP)])
+
+
+def copy_row(x: tirx.Buffer, row: Sequence[Index], to: tirx.Buffer, place: Sequence[Index], left: int) -> None:
     """Write ``to[place]``, a row of whole vectors: ``x[row]`` after ``left`` zeros, and zeros behind it.
 
-    Without ``x``, all of it is zero. Must be called while a block is built.
+    Must be called while a block is built.
     """
-    length = int(to.shape[-1])
-    if x is None:
-        with T.serial(0, length // STEP) as v:
-            T.buffer_store(to, zeros(str(to.dtype)), [*place, T.ramp(v * STEP, 1, STEP)])
-        return
-    width = int(x.shape[-1])
+    width, length = int(x.shape[-1]), int(to.shape[-1])
     whole = width - width % STEP
     for begin in (*range(0, left, STEP), *range((left + width) // STEP * STEP, length, STEP)):
         T.buffer_store(to, zeros(str(to.dtype)), [*place, T.ramp(begin, 1, STEP)])

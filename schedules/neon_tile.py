@@ -45,10 +45,10 @@ def neon_tile(pixels: int, blocks: int, steps: int, lanes: int, isa: Isa, output
     if steps <= _FEW_STEPS:
         room, load = min(room, _FEW_ACCUMULATORS), _A_LOAD_OF_FEW
     candidates = [
-        (p * outputs, v)
-        for p in divisors(pixels)
+        (p, v)
+        for p in (outputs * pixel for pixel in divisors(pixels))
         for v in divisors(blocks)
-        if p * outputs * v <= room and p * outputs * v + v + TEMPORARIES <= isa.registers
+        if p * v <= room and p * v + v + TEMPORARIES <= isa.registers
         if v <= MOST_VECTORS or steps * v * lanes * isa.word_bits // 8 <= _BYTES_OF_WEIGHTS
     ]
     columns, vectors = min(candidates, key=lambda tile: (1 / tile[1] + load / tile[0], -tile[0]))

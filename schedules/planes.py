@@ -13,7 +13,7 @@ from tvm.tirx.script.builder import ir as T
 
 from schedules.bitpack import wide
 from schedules.conv2d import ANCHOR
-from schedules.image_rows import copy_row, whole_vectors
+from schedules.image_rows import clear_row, copy_row, whole_vectors
 from schedules.window import Window
 
 
@@ -72,7 +72,7 @@ def _pad(x: tirx.Buffer, window: Window) -> tirx.Buffer:
             with T.Then():
                 copy_row(x, (n, c, i - top), padded, (n, c, i), left)
             with T.Else():
-                copy_row(None, (), padded, (n, c, i), left)
+                clear_row(padded, (n, c, i))
     return padded
 
 

@@ -77,10 +77,10 @@ def choose_tile(
     blocks = channels // lanes
     room = isa.accumulators if steps > _FEW_STEPS else min(isa.accumulators, _FEW_ACCUMULATORS)
     candidates = [
-        (p * outputs, v)
-        for p in divisors(pixels)
+        (p, v)
+        for p in (outputs * pixel for pixel in divisors(pixels))
         for v in divisors(blocks)
-        if p * outputs * v <= room and v <= MOST_VECTORS and p * outputs * v + v + TEMPORARIES <= isa.registers
+        if p * v <= room and v <= MOST_VECTORS and p * v + v + TEMPORARIES <= isa.registers
     ]
     best = max(candidates, key=lambda tile: (tile[0] * tile[1] / (tile[0] + tile[1]), tile[0]))
     return Tile(best[0] // outputs, best[1], lanes, groups_of(blocks, best[1], lanes, span))

@@ -15,7 +15,7 @@ from tvm import relax
 from relay_passes.dialect import shape_of
 from relay_passes.fuse_layers import layer_of
 from relay_passes.layers import Layer
-from relay_passes.part_names import PART, layers_behind
+from relay_passes.part_names import PART, layers_behind, shares
 from relay_passes.rewrite import MAIN, array_of, bindings, is_constant, op_name
 from relay_passes.schedule_kernels import CHOICE, SCHEDULE
 from schedules import stack
@@ -73,11 +73,9 @@ def constant_bytes(module: tvm.IRModule, layers: Sequence[Layer]) -> dict[str, i
     weights = {layer.name: math.prod(layer.weight_shape) for layer in layers}
     sizes = dict.fromkeys(weights, 0)
     for name, _, operands in _kernel_calls(module):
-        behind = [layer for layer in layers_behind(name) if layer in sizes]
         read = sum(array_of(operand).nbytes for operand in operands if is_constant(operand))
-        for layer in behind:
-            others = len(behind) > 1
-            sizes[layer] += read * weights[layer] // sum(weights[one] for one in behind) if others else read
+        for layer, share in shares(name, weights).items():
+            sizes[layer] += int(read * share)
     return sizes
 
 

@@ -6,7 +6,7 @@ from tvm import relax
 
 from relay_passes import dialect
 from relay_passes.fuse_layers import fuse_layers, kernel_name, layer_of
-from relay_passes.pack_layers import pack_layers
+from relay_passes.pack_layers import block_channels, pack_layers
 from relay_passes.rewrite import op_name
 from schedules.isa import AVX512_VPOPCNTDQ
 
@@ -109,7 +109,31 @@ def test_channels_are_repeated_as_they_are_read():
     assert main_operators(fused) == []
 
 
-@pytest.mark.parametrize("body", [residual_block, two_blocks, fork, join_of_two_layers, doubled, repeated_for_two])
+def repeated_input(builder, x):
+    return residual_block(
+        builder, builder.emit(relax.op.tile(builder.emit(relax.op.strided_slice(x, [1], [0], [16])), [1, 2]))
+    )
+
+
+def repeated_for_layer_and_sum(builder, x):
+    """A real layer whose input is also added to its result."""
+    half = builder.emit(relax.op.strided_slice(x, [1], [0], [16]))
+    twice = builder.emit(relax.op.tile(half, [1, 2]))
+    blocked = relax.const(np.ascontiguousarray(block_channels(SCALE[:, None] * WEIGHT, 16)))
+    return builder.emit(relax.op.add(builder.emit(dialect.blocked_dense(twice, blocked, 32)), twice))
+
+
+def test_what_a_layer_itself_reads_is_repeated_before_it():
+    assert main_operators(fuse_layers(packed(repeated_for_layer_and_sum)))[-1] == "relax.tile"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(residual_block, two_blocks, fork, join_of_two_layers, doubled, repeated_for_two, repeated_input),
+        repeated_for_layer_and_sum,
+    ],
+)
 def test_fusing_changes_no_value(body, evaluate):
     before = packed(body)
     x = np.random.default_rng(1).standard_normal(SHAPE).astype(np.float32)

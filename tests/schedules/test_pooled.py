@@ -25,6 +25,8 @@ LAYERS = [
     (6, 14, 32, 32, POINT, 1),
     (4, 4, 64, 128, SAME, 2),
     (10, 6, 100, 64, SAME, 1),
+    # Enough to do for several threads.
+    (28, 28, 64, 64, SAME, 1),
 ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from relay_passes.part_names import layers_behind
+from relay_passes.part_names import shares
 from rpc.records import DeviceRecord
 from schedules.errors import UserError
 from tvm_bnn.benchmark.records import Record
@@ -136,10 +136,8 @@ def _layer_times(report: Report) -> dict[str, float]:
     macs = {layer.name: layer.macs for layer in report.layers}
     times: dict[str, float] = {}
     for kernel in report.kernel_times:
-        behind = [name for name in layers_behind(kernel.use.layer) if name in macs]
-        for name in behind:
-            share = macs[name] / sum(macs[other] for other in behind) if len(behind) > 1 else 1.0
-            times[name] = times.get(name, 0.0) + kernel.samples.median_ns * share
+        for name, share in shares(kernel.use.layer, macs).items():
+            times[name] = times.get(name, 0.0) + kernel.samples.median_ns * float(share)
     return times
 
 
