@@ -21,8 +21,8 @@ from tvm import relax
 from relay_passes.dialect import shape_of
 from relay_passes.evaluate import ELEMENTWISE
 from relay_passes.layers import layer_name
+from relay_passes.pooled_layers import can_pool, is_mean_of_halves
 from relay_passes.rewrite import MAIN, Expr, Rewriter, bindings, is_constant, is_tensor, op_name
-from schedules.bitpack import channels_a_word
 
 _ANCHORS = frozenset(
     f"relax.bnn.{name}"
@@ -34,8 +34,6 @@ _ANCHORS = frozenset(
     )
 )
 PACK = "relax.bnn.pack"
-#: Anchors whose results can be pooled while they are at hand.
-_POOLED = frozenset({"relax.bnn.packed_conv2d", "relax.bnn.blocked_conv2d"})
 #: Operators whose scalar operands TVM lowers to buffers, not to immediates.
 _NO_IMMEDIATES = frozenset({"relax.where", PACK})
 _PREFIX = "layer_"
@@ -195,11 +193,11 @@ class _Graph:
     def _pools(self, seed: Binding, result: relax.Var, packed: set[relax.Var]) -> list[Binding]:
         """Return the pool that is all that a layer's result is kept for; none if there are others."""
         readers = self.readers.get(result, set()) - packed
-        pools = [binding for binding in self.bindings if binding.var in readers and _halves(binding.value)]
+        pools = [binding for binding in self.bindings if binding.var in readers and is_mean_of_halves(binding.value)]
         if len(pools) != 1 or not self._is_read_only_by(result, packed | {pools[0].var}):
             return []
         packs = [binding.value for binding in self.bindings if binding.var in packed]
-        return pools if _fills_vectors(seed.value) and all(map(_fills_words, packs)) else []
+        return pools if can_pool(seed.value, packs) else []
 
 
 def _vars_in(value: Expr) -> Iterable[relax.Var]:
@@ -234,28 +232,6 @@ def _is_elementwise(value: Expr) -> bool:
 
 def _is_pack(value: Expr) -> bool:
     return op_name(value) == PACK
-
-
-def _halves(value: Expr) -> bool:
-    """Tell whether a value is the mean of every two rows and columns of an image, all of them."""
-    if op_name(value) != "relax.nn.avg_pool2d" or str(value.attrs.layout) != "NHWC":
-        return False
-    sizes = [[int(extent) for extent in getattr(value.attrs, name)] for name in ("pool_size", "strides", "padding")]
-    _, height, width, _ = shape_of(value.args[0])
-    return sizes == [[2, 2], [2, 2], [0, 0, 0, 0]] and height % 2 == width % 2 == 0
-
-
-def _fills_vectors(value: Expr) -> bool:
-    """Tell whether an anchor can be pooled in its kernel, whose vectors are all whole."""
-    if op_name(value) not in _POOLED:
-        return False
-    blocks, *_, lanes = shape_of(value.args[1])
-    return blocks * lanes == shape_of(value)[-1]
-
-
-def _fills_words(pack: Expr) -> bool:
-    word_bits, groups = (int(pack.attrs[name]) for name in ("word_bits", "groups"))
-    return channels_a_word(shape_of(pack.args[0])[-1] // groups, word_bits) is not None
 
 
 def _is_repeated(value: Expr) -> bool:

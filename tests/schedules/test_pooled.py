@@ -35,7 +35,7 @@ def halves(shape):
     return RNG.integers(-8, 9, shape).astype(np.float32) / 2
 
 
-def module_of(shape, packs=True, also_kept=False):
+def module_of(shape, packs=True, also_kept=False, dilation=1):
     """A binary layer with an epilogue; the mean of its result, and a layer of stride two on the result's signs."""
     height, width, depth, channels, window, groups = shape
     builder = relax.BlockBuilder()
@@ -48,7 +48,7 @@ def module_of(shape, packs=True, also_kept=False):
             scaled = builder.emit(relax.op.multiply(real, relax.const(halves(channels))))
             # Of another shape in every pixel, so that the bits are no comparison of the dot product.
             value = builder.emit(relax.op.add(scaled, builder.emit(relax.op.max(x, [3], keepdims=True))))
-            total = builder.emit(relax.op.nn.avg_pool2d(value, [2, 2], [2, 2], layout="NHWC"))
+            total = builder.emit(relax.op.nn.avg_pool2d(value, [2, 2], [2, 2], dilation=[dilation] * 2, layout="NHWC"))
             if packs:
                 ahead = relax.const(RNG.choice(SIGNS, (channels, 3, 3, channels)))
                 next_dot = builder.emit(dialect.conv2d(builder.emit(dialect.sign(value)), ahead, HALF, 1))
@@ -108,8 +108,9 @@ def test_means_and_bits_are_those_of_the_layer_on_its_own(isa, shape, packs):
         ((7, 8, 64, 64, SAME, 1), {"packs": False}),
         ((8, 8, 64, 100, SAME, 1), {}),
         (LAYERS[0], {"also_kept": True}),
+        (LAYERS[0], {"packs": False, "dilation": 2}),
     ],
-    ids=["odd rows", "ragged", "read elsewhere"],
+    ids=["odd rows", "ragged", "read elsewhere", "dilated"],
 )
 def test_other_results_are_written_and_pooled_behind_the_layer(shape, options):
     assert pooled_layers(unscheduled(shape, AVX512_VPOPCNTDQ, **options), AVX512_VPOPCNTDQ) == []
@@ -130,6 +131,15 @@ def test_the_default_schedule_is_a_point_of_a_space_whose_designs_fit(isa, shape
     trace = json.loads(json.dumps(to_json(point)))
     assert register_tile(trace) == (choice.tile.pixels, choice.tile.vectors)
     tvm.ir.assert_structural_equal(replay(function, trace).mod, point.mod)
+
+
+def test_a_large_layer_has_its_rows_shared_out_to_threads():
+    isa = AVX512_VPOPCNTDQ
+    is_shared = {}
+    for shape in (LAYERS[1], LAYERS[-1]):
+        scheduled, _ = schedule_function(pooled_layer(unscheduled(shape, isa), isa), isa)
+        is_shared[shape[0]] = "T.parallel" in scheduled.script()
+    assert is_shared == {6: False, 28: True}
 
 
 @pytest.mark.parametrize("isa", [AVX512_VPOPCNTDQ, NEON], ids=lambda isa: isa.name)

@@ -128,6 +128,38 @@ def test_a_shared_layer_is_numbered(tmp_path):
     assert len({row.name for row in compiled.report.layers}) == 2
 
 
+def test_signs_that_separate_names_are_none_of_a_layers_name(tmp_path):
+    names = ("a | b", "c+1", "d@0", "e~2")
+    module = nn.Sequential()
+    for name in names:
+        module.add_module(name, BinaryLinear(8, 8))
+    compiled = compile_model(module.eval(), (torch.randn(1, 8),), output=tmp_path / "model.so", verify=False)
+    assert [row.name for row in compiled.report.layers] == ["a _ b", "c_1", "d_0", "e_2"]
+
+
+def test_layers_side_by_side_share_the_bytes_of_their_kernel(tmp_path):
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.left, self.right = BinaryLinear(64, 32), BinaryLinear(64, 96)
+
+        def forward(self, x):
+            return torch.cat([self.left(x), self.right(x)], dim=1)
+
+    torch.manual_seed(0)
+    module = Beside().eval()
+    for parameter in module.parameters():
+        nn.init.normal_(parameter)
+    report = compile_model(module, (torch.randn(4, 64),), output=tmp_path / "model.so").report
+    left, right = report.layers
+    assert (left.name, right.name) == ("left", "right")
+    assert {use.layer for use in report.kernels} == {"", "left | right"}
+    assert left.kernel == right.kernel
+    # A bit for each weight, and what goes with each channel.
+    assert left.bytes_after > 64 * 32 // 8
+    assert right.bytes_after == 3 * left.bytes_after
+
+
 def test_no_binary_layer_tells_what_was_looked_at(tmp_path):
     layers = nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 6), Sign(), nn.Linear(6, 6)
     module = nn.Sequential(*layers).eval()
