@@ -192,10 +192,16 @@ def _parity_rows(report: Report) -> list[tuple[str, str]]:
 
 def _exact_text(parity: Parity) -> str:
     return (
-        f"{parity.agreeing} of {parity.samples} samples ({parity.inputs}) within {parity.tolerance:.2g} of "
-        f"{parity.framework}, max |Δ| {parity.max_difference:.2g}, executed {parity.executed}"
+        f"{parity.right} of {parity.samples} samples ({parity.inputs}) within {parity.tolerance:.2g} of "
+        f"{parity.framework}{_near_ties_text(parity)}, max |Δ| {parity.max_difference:.2g}, executed {parity.executed}"
         + _prediction_text(parity)
     )
+
+
+def _near_ties_text(parity: Parity) -> str:
+    if not parity.explained:
+        return ""
+    return f", {parity.explained} of them once it decides {parity.near_ties} near ties as here"
 
 
 def _inexact_text(parity: Parity, precision: str) -> str:

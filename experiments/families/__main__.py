@@ -56,7 +56,7 @@ def compile_family(family: Family, target: str, folder: Path) -> Row:
     on_planes = sum(layer.runs_on_bits and not layer.binary for layer in compiled.report.layers)
     if parity is None:
         return Row(family, found, on_planes, compiled.report.not_verified)
-    return Row(family, found, on_planes, f"{parity.agreeing}/{parity.samples}, max |Δ| {parity.max_difference:.1e}")
+    return Row(family, found, on_planes, f"{parity.right}/{parity.samples}, max |Δ| {parity.max_difference:.1e}")
 
 
 def main(target: str = "native", only: str = "") -> int:

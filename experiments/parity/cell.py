@@ -55,6 +55,7 @@ def _compared(cell: Cell, report: Report) -> Cell:
         on_bits=found,
         samples=parity.samples,
         agreeing=parity.agreeing,
+        explained=parity.explained,
         yardstick=parity.yardstick_agreeing,
         max_difference=parity.max_difference,
         relative_error=parity.relative_error,

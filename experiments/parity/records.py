@@ -22,8 +22,9 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
         Products of binary operands in the network, and layers that the compiler runs on bits.
     layers
         Convolutions, linear layers and matrix products in all.
-    samples, agreeing, yardstick
-        Compared, and agreeing with PyTorch; and of PyTorch's own float64 (None if it cannot run).
+    samples, agreeing, explained, yardstick
+        Compared, and agreeing with PyTorch, at once and with near ties decided otherwise; and of PyTorch's own float64
+        (None if it cannot run).
     max_difference, relative_error
         Between the outputs.
     message
@@ -39,6 +40,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     layers: int = 0
     samples: int = 0
     agreeing: int = 0
+    explained: int = 0
     yardstick: int | None = None
     max_difference: float = 0.0
     relative_error: float = 0.0

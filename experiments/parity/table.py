@@ -20,10 +20,14 @@ def markdown(cells: Sequence[Cell]) -> str:
 
 
 def text(cell: Cell) -> str:
-    """Return samples that agree of those compared, what float64 makes of it where that is less, and what is wrong."""
+    """Return samples that agree of those compared, what float64 makes of it where that is less, and what is wrong.
+
+    ``0+16/16`` agree once PyTorch decides near ties as the compiled model does.
+    """
     if cell.message:
         return "no: " + cell.message.replace("|", "\\|")
-    agreeing = f"{cell.agreeing}/{cell.samples}"
+    explained = f"+{cell.explained}" if cell.explained else ""
+    agreeing = f"{cell.agreeing}{explained}/{cell.samples}"
     if cell.yardstick is not None and cell.yardstick < cell.samples:
         agreeing += f" ({cell.yardstick})"
     return agreeing if cell.is_right else f"{agreeing}, {cell.on_bits} of {cell.there} on bits"

@@ -54,9 +54,7 @@ def compute(plan: Plan, cell: Cell) -> Outcome:
         "macs": report.macs,
         "artifact_bytes": report.artifact_bytes,
         "constant_bytes": sum(layer.bytes_after for layer in report.layers),
-        "parity": report.not_verified
-        if report.parity is None
-        else f"{report.parity.agreeing} of {report.parity.samples}",
+        "parity": report.not_verified if report.parity is None else f"{report.parity.right} of {report.parity.samples}",
     }
     here = device.name == NATIVE
     samples, said = _natively(plan, cell, network, artifact.path) if here else _remotely(device, plan, artifact.path)

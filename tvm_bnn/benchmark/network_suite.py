@@ -113,7 +113,7 @@ def _facts(report: Report) -> dict[str, str | int | float]:
         "float_macs": report.macs - report.binary_macs,
         "float_bytes": report.float_bytes,
         "artifact_bytes": report.artifact_bytes,
-        "parity": report.not_verified if parity is None else f"{parity.agreeing} of {parity.samples}",
+        "parity": report.not_verified if parity is None else f"{parity.right} of {parity.samples}",
         "yardstick": "" if parity is None or parity.yardstick_agreeing is None else f"{parity.yardstick_agreeing}",
     }
 

@@ -40,6 +40,22 @@ class Imported:
     notes: tuple[str, ...] = ()
 
 
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """What a model answers to a batch with some near ties decided otherwise.
+
+    Parameters
+    ----------
+    answers
+        The outputs.
+    decisions
+        How many near ties fall otherwise than they do for the framework.
+    """
+
+    answers: Sequence[Array]
+    decisions: int
+
+
 class Reference(Protocol):
     """The model in the framework that it came from: what a compiled model is held against."""
 
@@ -60,6 +76,12 @@ class Reference(Protocol):
 
     def run_double(self, batches: Sequence[Sequence[Array]]) -> list[list[Array]] | None:
         """Return the outputs of several batches in float64, or None if the framework cannot."""
+
+    def explain(self, inputs: Sequence[Array], outputs: Sequence[Array], tolerance: float) -> Explanation | None:
+        """Return answers to one batch with near ties decided as in ``outputs``, in float32.
+
+        None if they stay further apart than ``tolerance``, or the framework cannot tell.
+        """
 
     def bound(self, inputs: Sequence[Array]) -> AbstractContextManager[Callable[[], object]]:
         """Lend a function without arguments that runs the model on one thread: what its latency is measured of."""

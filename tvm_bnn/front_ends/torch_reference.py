@@ -12,49 +12,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch.export import ExportedProgram
-from torch.fx import GraphModule, Interpreter, Node
 from torch.utils.flop_counter import FlopCounterMode
 
-from relay_passes.settle_sign_zero import ONE_OF_ZERO, SignZero
+from relay_passes.settle_sign_zero import SignZero
+from tvm_bnn.front_ends import near_ties
+from tvm_bnn.front_ends.sign_counter import SignCounter
+from tvm_bnn.front_ends.source import Explanation
 
 Array = npt.NDArray[Any]
 #: Operations of a run, of some ms on one thread, from which on several share it. Of less, threads mostly wait for each
 #: other, operator by operator: where the machine is busy, verifying a small model takes minutes instead of seconds.
 SHARED_OPERATIONS = 200_000_000
-
-
-class SignCounter(Interpreter):
-    """Runs a graph and counts the exact zeros that reach a sign of an activation.
-
-    PyTorch's sign of zero is zero, unless the user settled for another; a bit has no zero.
-    """
-
-    def __init__(self, graph_module: GraphModule, sign_zero: SignZero = "exact") -> None:
-        """Prepare to run an exported program's module."""
-        super().__init__(graph_module)
-        self._of_zero = ONE_OF_ZERO.get(sign_zero)
-        self.zeros = 0
-        self.signs = 0
-        self._activation_signs = _signs_of_activations(graph_module)
-
-    def run_node(self, n: Node) -> Any:
-        """Run one node; look at the result if it is a sign."""
-        result = super().run_node(n)
-        if n in self._activation_signs:
-            self.zeros += int((result == 0).sum())
-            self.signs += int(result.numel())
-            if self._of_zero is not None:
-                result = torch.where(result == 0, torch.full_like(result, self._of_zero), result)
-        return result
-
-
-def _signs_of_activations(graph_module: GraphModule) -> set[Node]:
-    """Return the sign nodes that depend on the model's inputs."""
-    live: set[Node] = set()
-    for node in graph_module.graph.nodes:
-        if node.op == "placeholder" or any(read in live for read in node.all_input_nodes):
-            live.add(node)
-    return {node for node in live if str(node.target).startswith(("aten.sign.", "aten.sgn."))}
 
 
 class TorchReference:
@@ -105,6 +73,16 @@ class TorchReference:
                 return [_arrays(double.run(*map(_doubled, batch))) for batch in batches]
         except RuntimeError:
             return None
+
+    def explain(self, inputs: Sequence[Array], outputs: Sequence[Array], tolerance: float) -> Explanation | None:
+        """Return answers to one batch with near ties decided as in ``outputs``, or None if they stay apart."""
+        given, found = ([torch.from_numpy(value) for value in values] for values in (inputs, outputs))
+        with _threads(self._threads_for(given)), torch.no_grad():
+            explained = near_ties.explain(self.module, self._sign_zero, given, found, tolerance)
+        if explained is None:
+            return None
+        answers, decisions = explained
+        return Explanation([answer.numpy() for answer in answers], decisions)
 
     def _threads_for(self, tensors: Sequence[torch.Tensor]) -> int:
         """Return how many threads are worth waking for a batch."""

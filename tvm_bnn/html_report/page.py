@@ -112,10 +112,10 @@ def _answer_tile(report: Report) -> Tile:
     parity = report.parity
     if parity is None:
         return Tile("parity", "not checked", report.not_verified)
-    agreeing = f"{parity.agreeing} of {parity.samples} samples agree with {parity.framework}"
+    agreeing = f"{parity.right} of {parity.samples} samples agree with {parity.framework}"
     if report.accuracy is not None:
         return Tile("accuracy", f"{report.accuracy:.2%}", agreeing)
-    return Tile("parity", f"{parity.agreeing / parity.samples:.1%}", agreeing)
+    return Tile("parity", f"{parity.right / parity.samples:.1%}", agreeing)
 
 
 def _float_groups(report: Report) -> list[FloatGroup]:

@@ -50,6 +50,7 @@ def test_a_cell_says_how_many_samples_agree_and_what_is_wrong():
     assert text(cell()) == "16/16"
     assert text(cell(yardstick=16)) == "16/16"
     assert text(cell(agreeing=13, yardstick=5)) == "13/16 (5)"
+    assert text(cell(agreeing=2, explained=14, yardstick=16)) == "2+14/16"
     assert text(cell(on_bits=2)) == "16/16, 2 of 3 on bits"
     assert text(cell(message="UserError: a|b")) == "no: UserError: a\\|b"
 
