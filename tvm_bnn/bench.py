@@ -49,6 +49,9 @@ class Options:
     """Tuning log, from tvm_bnn.tune, whose schedules are taken first; then those of the package, then the default."""
     peers: bool = True
     """Measure PyTorch, ONNX Runtime and OpenVINO beside it, as far as they are installed."""
+    float_layers: Literal["fp32", "bf16", "int8"] = "fp32"
+    """What the float layers of networks compute in. With bf16 or int8, peers are on narrower numbers, too: float twins
+    in int8, and OpenVINO's binary convolutions with all else in bfloat16."""
     only: str = ""
     """Run only the cases whose names contain this."""
     repeats: int = 30
@@ -82,6 +85,7 @@ def _bench(options: Options) -> int:
         repeats=options.repeats,
         toolchain=options.linker,
         log=existing(options.log),
+        float_layers=options.float_layers,
     )
     suites = SUITES if options.suite == "all" else (options.suite,)
     if "networks" in suites:

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import msgspec
 import torch
@@ -20,8 +20,6 @@ from relay_passes import pipeline
 from relay_passes.layers import Layer, layers_of
 from relay_passes.settle_sign_zero import SignZero
 from rpc import reference_samples
-from schedules.amx import has_tiles
-from schedules.dot import Dot, bf16_dot_of, dot_of
 from schedules.errors import UserError
 from schedules.link import Toolchain
 from schedules.target import Target, find_target
@@ -35,13 +33,13 @@ from tvm_bnn.cpu_features import needed_features
 from tvm_bnn.deployment.check import deploy_checked
 from tvm_bnn.deployment.folder import deployed_model
 from tvm_bnn.deployment.seal import FORMAT_VERSION
+from tvm_bnn.float_layers import FloatLayers, narrowing_notes, packing
 from tvm_bnn.front_ends.opening import Given, open_model
 from tvm_bnn.layer_rows import layer_rows
 from tvm_bnn.verification import Samples
 
 #: The message about a model without binary layers goes through so many of them.
 MOST_EXPLAINED = 5
-FloatLayers: TypeAlias = Literal["fp32", "bf16", "int8"]
 _DISTRIBUTIONS = ("apache-tvm", "apache-tvm-ffi", "torch", "numpy")
 
 
@@ -132,7 +130,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         raise UserError(
             f"profile: this machine cannot run what is compiled for '{goal.name}'; times are measured natively"
         )
-    dot = dot_for(float_layers, goal)
+    packed = packing(goal, float_layers)
     given_log = existing(log)
     clock = _Clock()
     source = clock.run("reading the model", lambda: open_model(model, example_inputs, batch))
@@ -146,7 +144,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     said: dict[str, None] = {}
     logs = tuned_for(goal, given_log, said.setdefault)
     lowering = pipeline.lower_to(goal.isa, logs, said.setdefault)
-    passes = pipeline.canonicalize() + pipeline.pack(goal.isa, dot, has_tiles(goal.tvm, goal.isa)) + lowering
+    passes = pipeline.canonicalize() + packed + lowering
     scheduled = clock.run("binarizing and scheduling", lambda: pipeline.run(simplified, passes, observe))
     kernels = backend.kernel_uses(scheduled, layers)
     rows = layer_rows(layers, kernels, backend.constant_bytes(scheduled, layers))
@@ -213,7 +211,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         not_measured=checked.not_measured,
         stages=tuple(clock.stages),
         versions=manifest.versions,
-        notes=(*imported.notes, *_narrowing_notes(dot, goal), *said),
+        notes=(*imported.notes, *narrowing_notes(float_layers, goal), *said),
         float_layers=float_layers,
         reference_accuracy=checked.reference_accuracy,
         deployed=deployed,
@@ -230,32 +228,6 @@ def _library(scheduled: tvm.IRModule, manifest: artifact.Manifest, target: Targe
     if target.runtime == "tvm":
         return backend.build_library(scheduled, target, toolchain)
     return deployed_model(scheduled, manifest, target, toolchain)
-
-
-def dot_for(float_layers: FloatLayers, target: Target) -> Dot | None:
-    """Return the instruction by which float layers run on narrower numbers, None if they stay in fp32."""
-    if float_layers == "fp32":
-        return None
-    if float_layers == "int8":
-        return dot_of(target.tvm, target.isa)
-    if float_layers != "bf16":
-        raise UserError(f"float layers in '{float_layers}': fp32 (exact), bf16 and int8 are known")
-    dot = bf16_dot_of(target.tvm, target.isa)
-    if dot is None:
-        raise UserError(
-            f"float layers in 'bf16': target '{target.name}' has no instruction that multiplies it (AVX-512 BF16 or "
-            "ARM's bf16 has); int8 runs everywhere"
-        )
-    return dot
-
-
-def _narrowing_notes(dot: Dot | None, target: Target) -> tuple[str, ...]:
-    """Return what the report has to add on the choice of float layers on bytes."""
-    if dot is None or dot.mnemonic:
-        return ()
-    return (
-        f"{target.name} has no instruction that sums products of bytes: int8 makes float layers smaller, not faster",
-    )
 
 
 def refuse_without_binary_layers(model: str, layers: Sequence[Layer]) -> None:

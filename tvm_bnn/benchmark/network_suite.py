@@ -5,23 +5,26 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from rpc.measurement import measure
+from schedules.errors import UserError
 from tvm_bnn.benchmark import roofline
 from tvm_bnn.benchmark.memory import memory_facts
 from tvm_bnn.benchmark.networks.catalog import NETWORKS, SEED, Network
 from tvm_bnn.benchmark.options import Plan
-from tvm_bnn.benchmark.peaks import Peak, best_peak
-from tvm_bnn.benchmark.peers.catalog import BINARY_PEERS, TWIN_PEERS
+from tvm_bnn.benchmark.peaks import Peak, best_peak, fastest
+from tvm_bnn.benchmark.peers.catalog import BINARY_PEERS, NARROW_BINARY_PEERS, NARROW_TWIN_PEERS, TWIN_PEERS
 from tvm_bnn.benchmark.peers.unavailable import Unavailable
 from tvm_bnn.benchmark.records import OURS, Record
 from tvm_bnn.benchmark.waterfall import waterfall
 from tvm_bnn.compilation_report import Report
 from tvm_bnn.compiler import Compiled, compile_model
 from tvm_bnn.console import stage
+from tvm_bnn.parity import Parity
 from tvm_bnn.runtime import load
 from tvm_bnn.verification import Samples as Inputs
 
@@ -36,14 +39,21 @@ def run(plan: Plan) -> Iterator[list[Record]]:
     Raises
     ------
     UserError
-        If compiling fails, or a compiled network disagrees with PyTorch.
+        If compiling fails, or a compiled network disagrees with PyTorch. With narrow float layers, such a network is
+        skipped.
     RuntimeError
         If a layer that should be binary is not: the rest would be a wrong measurement.
     """
     chosen = [network for network in NETWORKS if plan.selects(network.name)]
-    peaks = [best_peak(quantity, plan.target.isa.name, plan.toolchain) for quantity in roofline.QUANTITIES if chosen]
+    peaks = _peaks(plan) if chosen else []
     for network in chosen:
-        yield measure_network(network, plan, peaks)
+        try:
+            yield measure_network(network, plan, peaks)
+        except UserError as error:
+            if plan.float_layers == "fp32":
+                raise
+            # Random weights: a rounding that flips signs may scatter all that comes after.
+            yield [_record(network, plan, OURS, skipped=str(error))]
 
 
 def measure_network(network: Network, plan: Plan, peaks: list[Peak]) -> list[Record]:
@@ -54,7 +64,7 @@ def measure_network(network: Network, plan: Plan, peaks: list[Peak]) -> list[Rec
         compiled = _compiled(network, module, plan, folder)
         call = load(compiled.path).bind([example.numpy()])
         facts = {**_facts(compiled.report), **memory_facts(compiled.path, twin, example.numpy(), folder)}
-    peers, skipped = _peers(module, twin, example, plan.threads) if plan.peers else ({}, {})
+    peers, skipped = _peers(module, twin, example, plan) if plan.peers else ({}, {})
     limits = {peak.system: peak.work(plan.threads) for peak in peaks}
     with stage(f"measuring {network.name} and {len(peers)} peers"):
         times = measure({OURS: call, **{peak: work.call for peak, work in limits.items()}, **peers}, plan.repeats)
@@ -62,28 +72,28 @@ def measure_network(network: Network, plan: Plan, peaks: list[Peak]) -> list[Rec
         steps = waterfall(module, example, plan)
 
     def record(system: str, work: float) -> Record:
-        return Record(
-            suite=SUITE,
-            case=network.name,
-            system=system,
-            samples=times.get(system),
-            skipped=skipped.get(system, ""),
-            work=work,
-            unit="MAC",
-            threads=plan.threads,
-            facts=facts if system == OURS else {},
-            seed=SEED,
-        )
+        reason, known = skipped.get(system, ""), facts if system == OURS else {}
+        return _record(network, plan, system, samples=times.get(system), skipped=reason, work=work, facts=known)
 
     return [
         record(OURS, compiled.report.macs),
         *(record(peak, work.amount) for peak, work in limits.items()),
         *(record(system, compiled.report.macs) for system in (*peers, *skipped)),
-        *(
-            Record(suite=SUITE, case=network.name, system=OURS, seed=SEED, unit="MAC", threads=plan.threads, **row)
-            for row in roofline.kernel_rows(steps, compiled.report.layers)
-        ),
+        *(_record(network, plan, OURS, **row) for row in roofline.kernel_rows(steps, compiled.report.layers)),
     ]
+
+
+def _record(network: Network, plan: Plan, system: str, **fields: Any) -> Record:
+    return Record(suite=SUITE, case=network.name, system=system, unit="MAC", threads=plan.threads, seed=SEED, **fields)
+
+
+def _peaks(plan: Plan) -> list[Peak]:
+    """Return what bounds the layers: of narrow float layers, too, if there is a loop for them."""
+    found = [
+        best_peak(quantity, plan.target.isa.name, plan.toolchain) for quantity in (roofline.BINARY, roofline.FLOAT)
+    ]
+    narrow = fastest(roofline.OF_PRECISION[plan.float_layers], "", plan.toolchain)
+    return found if narrow is None else [*found, narrow]
 
 
 def _compiled(network: Network, module: nn.Module, plan: Plan, folder: Path) -> Compiled:
@@ -94,6 +104,7 @@ def _compiled(network: Network, module: nn.Module, plan: Plan, folder: Path) -> 
         target=plan.target,
         output=folder / "network.so",
         samples=inputs,
+        float_layers=plan.float_layers,
         log=plan.log,
         toolchain=plan.toolchain,
     )
@@ -113,23 +124,33 @@ def _facts(report: Report) -> dict[str, str | int | float]:
         "float_macs": report.macs - report.binary_macs,
         "float_bytes": report.float_bytes,
         "artifact_bytes": report.artifact_bytes,
-        "parity": report.not_verified if parity is None else f"{parity.right} of {parity.samples}",
+        "float_layers": report.float_layers,
+        "parity": report.not_verified if parity is None else _parity_text(parity),
         "yardstick": "" if parity is None or parity.yardstick_agreeing is None else f"{parity.yardstick_agreeing}",
     }
 
 
+def _parity_text(parity: Parity) -> str:
+    if not parity.exact:
+        return f"L2 error {parity.relative_error:.2g}"
+    return f"{parity.right} of {parity.samples}"
+
+
 def _peers(
-    module: nn.Module, twin: nn.Module, example: torch.Tensor, threads: int
+    module: nn.Module, twin: nn.Module, example: torch.Tensor, plan: Plan
 ) -> tuple[dict[str, Callable[[], object]], dict[str, str]]:
     """Return the calls of those peers that can run the networks, and why the others cannot."""
     calls: dict[str, Callable[[], object]] = {}
     skipped: dict[str, str] = {}
-    wanted = [(f"{name} twin", twin, prepare) for name, prepare in TWIN_PEERS.items()]
-    wanted += [(f"{name} binary", module, prepare) for name, prepare in BINARY_PEERS.items()]
+    narrow = plan.float_layers != "fp32"
+    twins = NARROW_TWIN_PEERS if narrow else TWIN_PEERS
+    binaries = NARROW_BINARY_PEERS if narrow else BINARY_PEERS
+    wanted = [(f"{name} twin", twin, prepare) for name, prepare in twins.items()]
+    wanted += [(f"{name} binary", module, prepare) for name, prepare in binaries.items()]
     for name, network, prepare in wanted:
         try:
             with stage(f"preparing {name}"):
-                calls[name] = prepare(network, example, threads)
+                calls[name] = prepare(network, example, plan.threads)
         except Unavailable as reason:
             skipped[name] = str(reason)
     return calls, skipped

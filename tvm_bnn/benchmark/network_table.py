@@ -26,7 +26,7 @@ from tvm_bnn.console import bytes_text, count_text, short_time_text
 
 def print_networks(records: Sequence[Record], console: Console) -> None:
     """Print the speed and the size of each network, then a waterfall for each."""
-    networks = list(cases(records))
+    networks = [systems for systems in cases(records) if not systems[OURS].skipped]
     _print_speed(networks, peers_of(records), console)
     console.print()
     _print_sizes(networks, console)
@@ -62,7 +62,7 @@ def _print_sizes(networks: Sequence[dict[str, Record]], console: Console) -> Non
             f"{facts['binary_layers']} of {facts['layers']}",
             count_text(int(facts["binary_macs"])),
             count_text(int(facts["float_macs"])),
-            f"{facts['parity']} ({facts['yardstick']})",
+            f"{facts['parity']} ({facts['yardstick']})" if facts["yardstick"] else str(facts["parity"]),
             bytes_text(int(facts["float_bytes"])),
             bytes_text(int(facts["artifact_bytes"])),
             _memory(systems[OURS], "compiled"),

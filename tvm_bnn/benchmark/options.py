@@ -16,6 +16,7 @@ from schedules.target import Target, find_target
 
 if TYPE_CHECKING:  # which imports TVM
     from schedules.tuned import Tuned
+    from tvm_bnn.float_layers import FloatLayers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Plan:
         Compiles the loops and links the kernels.
     log
         A tuning log, whose schedules come before those that ship with the package, and these before the default.
+    float_layers
+        What float layers of networks compute in; peers are then measured on narrower numbers.
     """
 
     target: Target
@@ -47,6 +50,7 @@ class Plan:
     repeats: int = 30
     toolchain: Toolchain = "zig"
     log: Path | None = None
+    float_layers: FloatLayers = "fp32"
 
     @functools.cached_property
     def logs(self) -> list[Tuned]:

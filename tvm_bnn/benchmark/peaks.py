@@ -77,10 +77,16 @@ def best_peak(quantity: str, isa: str, toolchain: Toolchain = "zig") -> Peak:
     UserError
         If this processor cannot execute any, or they cannot be compiled.
     """
-    candidates = [peak for peak in compute_peaks(toolchain) if (peak.quantity, peak.isa) == (quantity, isa)]
-    if not candidates:
+    found = fastest(quantity, isa, toolchain)
+    if found is None:
         raise UserError(f"peak: this CPU executes no {quantity} loop for {isa}")
-    return max(candidates, key=rate_of)
+    return found
+
+
+def fastest(quantity: str, isa: str, toolchain: Toolchain = "zig") -> Peak | None:
+    """Return what :func:`best_peak` does, or None if this processor cannot execute any."""
+    candidates = [peak for peak in compute_peaks(toolchain) if (peak.quantity, peak.isa) == (quantity, isa)]
+    return max(candidates, key=rate_of, default=None)
 
 
 def rate_of(peak: Peak) -> float:

@@ -12,12 +12,16 @@ from tvm_bnn.compilation_report import KernelTime, LayerRow
 if TYPE_CHECKING:  # which imports TVM
     from tvm_bnn.benchmark.waterfall import Step
 
-BINARY, FLOAT = QUANTITIES = ("binary", "float32")
+BINARY, FLOAT, INT8, BFLOAT16 = QUANTITIES = ("binary", "float32", "int8", "bfloat16")
+#: What bounds a layer, by the precision that it computes in.
+OF_PRECISION = {"bits": BINARY, "fp32": FLOAT, "int8": INT8, "bf16": BFLOAT16}
 #: Kernels that do a layer's products; what else a layer left behind (sums, packing) counts none.
-_PRODUCTS = {
-    **dict.fromkeys(("bconv2d", "bconv2d_amx", "bdense", "bdense_amx", "bmatmul"), BINARY),
-    **dict.fromkeys(("conv2d", "conv2d_winograd", "dense"), FLOAT),
-}
+_PRODUCTS = frozenset(
+    {
+        *("bconv2d", "bconv2d_amx", "bdense", "bdense_amx", "bmatmul"),
+        *("conv2d", "conv2d_winograd", "dense", "conv2d_int8", "dense_int8", "conv2d_bf16", "dense_bf16"),
+    }
+)
 
 
 def kernel_rows(steps: Sequence[Step], layers: Sequence[LayerRow]) -> list[dict[str, Any]]:
@@ -31,7 +35,7 @@ def kernel_rows(steps: Sequence[Step], layers: Sequence[LayerRow]) -> list[dict[
         Of its report; a layer that became several kernels shares its multiply-accumulates out among them.
     """
     macs = {layer.name: layer.macs for layer in layers}
-    kinds = {layer.name: BINARY if layer.runs_on_bits else FLOAT for layer in layers}
+    kinds = {layer.name: BINARY if layer.runs_on_bits else OF_PRECISION[layer.precision] for layer in layers}
     shares = Counter(step.use.layer for step in steps if _multiplies(step))
     rows = []
     for number, step in enumerate(steps, 1):
@@ -73,13 +77,14 @@ def limit_ns(facts: Mapping[str, Any], rates: Mapping[str, float]) -> float | No
     Parameters
     ----------
     facts
-        Of a network's record: ``binary_macs`` and ``float_macs``.
+        Of a network's record: ``binary_macs``, ``float_macs`` and, unless it is fp32, ``float_layers``.
     rates
         Peaks in GMAC/s, by quantity.
     """
-    if not rates.keys() >= set(QUANTITIES):
+    rest = OF_PRECISION[facts.get("float_layers", "fp32")]
+    if not rates.keys() >= {BINARY, rest}:
         return None
-    return float(facts["binary_macs"] / rates[BINARY] + facts["float_macs"] / rates[FLOAT])
+    return float(facts["binary_macs"] / rates[BINARY] + facts["float_macs"] / rates[rest])
 
 
 def _multiplies(step: Step) -> bool:

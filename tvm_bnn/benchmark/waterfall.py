@@ -19,11 +19,11 @@ from relay_passes.layers import Layer, layers_of
 from relay_passes.rewrite import MAIN
 from rpc.measurement import Samples
 from schedules import stack
-from schedules.amx import has_tiles
 from schedules.target import Target
 from tvm_bnn import backend
 from tvm_bnn.artifact import KernelUse
 from tvm_bnn.benchmark.options import Plan, warn_once
+from tvm_bnn.float_layers import packing
 from tvm_bnn.front_ends.opening import open_model
 
 Array = npt.NDArray[Any]
@@ -50,9 +50,8 @@ def waterfall(module: nn.Module, example: torch.Tensor, plan: Plan) -> list[Step
         If the calls that were seen are not those of the compiled module.
     """
     simplified = pipeline.run(open_model(module, (example,)).read().module, pipeline.simplify())
-    isa = plan.target.isa
-    packing = pipeline.pack(isa, tiles=has_tiles(plan.target.tvm, isa))
-    passes = pipeline.canonicalize() + packing + pipeline.lower_to(isa, plan.logs, warn_once)
+    lowering = pipeline.lower_to(plan.target.isa, plan.logs, warn_once)
+    passes = pipeline.canonicalize() + packing(plan.target, plan.float_layers) + lowering
     scheduled = pipeline.run(simplified, passes)
     return watch_kernels(scheduled, layers_of(simplified), [example.numpy()], plan.target, plan.repeats)
 

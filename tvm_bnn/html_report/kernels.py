@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 
 from tvm_bnn.benchmark.records import OURS, PEAK, Record
+from tvm_bnn.benchmark.roofline import QUANTITIES
 from tvm_bnn.compilation_report import Report
 
 _MICRO = "micro"
-_QUANTITIES = ("binary", "float32", "int8")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +81,7 @@ def peaks(records: Sequence[Record]) -> Peaks:
         if record.suite == _MICRO and record.unit == "byte":
             level = record.case.removeprefix("read ")
             bandwidth[level] = max(bandwidth.get(level, 0.0), record.rate)
-        for quantity in _QUANTITIES:
+        for quantity in QUANTITIES:
             is_peak = record.suite == _MICRO and record.case == quantity
             if is_peak or record.system.startswith(f"{PEAK} {quantity}"):
                 arithmetic[quantity] = max(arithmetic.get(quantity, 0.0), record.rate)

@@ -8,8 +8,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-COLOURS = {"binary": "#0f766e", "float32": "#d97706", "int8": "#7c3aed", "bf16": "#a21caf", "": "#94a3b8"}
-MEANINGS = {"binary": "on bits", "float32": "float32", "int8": "int8", "bf16": "bfloat16", "": "no products"}
+COLOURS = {"binary": "#0f766e", "float32": "#d97706", "int8": "#7c3aed", "bfloat16": "#a21caf", "": "#94a3b8"}
+MEANINGS = {"binary": "on bits", "float32": "float32", "int8": "int8", "bfloat16": "bfloat16", "": "no products"}
 INK, MUTED, LINE, TOTAL, GROWTH = "#0f172a", "#64748b", "#e2e8f0", "#334155", "#be123c"
 _SETTINGS: Any = {
     # Letters as outlines: the page looks the same wherever it is opened.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from matplotlib.patches import Patch
 
+from tvm_bnn.benchmark.roofline import OF_PRECISION
 from tvm_bnn.compilation_report import Report
 from tvm_bnn.console import bytes_text, short_time_text
 from tvm_bnn.html_report.kernels import Kernel, Network
@@ -31,8 +32,10 @@ class Bar:
 
 def size_waterfall(report: Report) -> str:
     """Return the way from the float model's bytes to the artifact's, as SVG."""
-    colour = {"bits": COLOURS["binary"], "int8": COLOURS["int8"], "bf16": COLOURS["bf16"], "fp32": COLOURS["float32"]}
-    changes = [(layer.name, layer.bytes_after - layer.bytes_before, colour[layer.precision]) for layer in report.layers]
+    changes = [
+        (layer.name, layer.bytes_after - layer.bytes_before, COLOURS[OF_PRECISION[layer.precision]])
+        for layer in report.layers
+    ]
     changes = _largest(changes)
     layers_before = sum(layer.bytes_before for layer in report.layers)
     layers_after = sum(layer.bytes_after for layer in report.layers)
@@ -48,7 +51,7 @@ def size_waterfall(report: Report) -> str:
     legend = {
         COLOURS["binary"]: "saved by bits",
         COLOURS["int8"]: "saved by int8",
-        COLOURS["bf16"]: "saved by bfloat16",
+        COLOURS["bfloat16"]: "saved by bfloat16",
         COLOURS["float32"]: "saved in float layers",
         COLOURS[""]: "other parameters",
         GROWTH: "added",

@@ -10,13 +10,13 @@ import torch
 from relay_passes import pipeline
 from relay_passes.layers import layers_of
 from relay_passes.settle_sign_zero import SignZero
-from schedules.amx import has_tiles
 from schedules.errors import UserError
 from schedules.target import Target
 from tvm_bnn.benchmark.compiled_layer import lowered_layer
 from tvm_bnn.benchmark.networks.catalog import NETWORKS
 from tvm_bnn.benchmark.workloads import WORKLOADS, operands_of
-from tvm_bnn.compiler import FloatLayers, dot_for, refuse_without_binary_layers
+from tvm_bnn.compiler import refuse_without_binary_layers
+from tvm_bnn.float_layers import FloatLayers, packing
 from tvm_bnn.front_ends.opening import Given, open_model
 from tvm_bnn.tuning.tasks import Task, tasks_of
 
@@ -32,12 +32,11 @@ def tasks_of_model(
     float_layers: FloatLayers = "fp32",
 ) -> list[Task]:
     """Return the distinct layers that a compilation of a model would schedule."""
-    dot = dot_for(float_layers, target)
+    packed = packing(target, float_layers)
     source = open_model(model, example_inputs, batch)
     simplified = pipeline.run(source.read().module, pipeline.simplify(sign_zero))
     refuse_without_binary_layers(source.name, layers_of(simplified))
-    packing = pipeline.pack(target.isa, dot, has_tiles(target.tvm, target.isa))
-    passes = pipeline.canonicalize() + packing + pipeline.unscheduled()
+    passes = pipeline.canonicalize() + packed + pipeline.unscheduled()
     return tasks_of(pipeline.run(simplified, passes), target.isa)
 
 

@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
@@ -7,8 +8,10 @@ from relay_passes import pipeline
 from relay_passes.layers import layers_of
 from relay_passes.part_names import layers_behind
 from rpc.measurement import Samples
+from schedules.errors import UserError
 from schedules.isa import PORTABLE
 from schedules.target import native
+from tvm_bnn import parity
 from tvm_bnn.artifact import KernelUse
 from tvm_bnn.backend import kernel_uses
 from tvm_bnn.benchmark import network_suite, roofline
@@ -16,6 +19,8 @@ from tvm_bnn.benchmark.network_table import print_networks
 from tvm_bnn.benchmark.networks.catalog import NETWORKS
 from tvm_bnn.benchmark.networks.parts import Sign
 from tvm_bnn.benchmark.options import Plan
+from tvm_bnn.benchmark.peers.catalog import NARROW_BINARY_PEERS, NARROW_TWIN_PEERS
+from tvm_bnn.benchmark.peers.unavailable import Unavailable
 from tvm_bnn.benchmark.waterfall import Step, waterfall
 from tvm_bnn.compilation_report import LayerRow
 from tvm_bnn.front_ends.opening import open_model
@@ -105,7 +110,7 @@ def test_the_kernels_of_a_network_are_timed_with_the_schedules_of_its_artifact(l
     assert [step.use.schedule for step in steps if " " in step.use.choice] == ["log"] * 7
 
 
-def layer(name, macs, binary):
+def layer(name, macs, binary, precision="fp32"):
     return LayerRow(
         name=name,
         kind="conv2d",
@@ -118,6 +123,7 @@ def layer(name, macs, binary):
         macs=macs,
         bytes_before=1,
         bytes_after=1,
+        precision=precision,
     )
 
 
@@ -128,14 +134,71 @@ def test_work_is_shared_out_among_the_kernels_of_a_layer():
         *(KernelUse("body", "f2", "bconv2d/avx2 1x1"), KernelUse("body", "f3", "loops/avx2")),
         *(KernelUse("", "max_pool2d", "loops/avx2"), KernelUse("blur", "conv2d", "loops/avx2")),
         KernelUse("left | right", "f4", "bconv2d/avx2 1x1"),
+        *(KernelUse("bytes", "f5", "conv2d_int8/avx2 1x1"), KernelUse("halves", "f6", "dense_bf16/avx2 1x1")),
     ]
     layers = [layer("stem", 10, False), layer("body", 100, True), layer("blur", 6, False)]
     layers += [layer("left", 20, True), layer("right", 30, True)]
+    layers += [layer("bytes", 7, False, "int8"), layer("halves", 8, False, "bf16")]
     rows = roofline.kernel_rows([Step(use, times) for use in uses], layers)
-    assert [row["work"] for row in rows] == [10, 50, 50, 0, 0, 6, 50]
+    assert [row["work"] for row in rows] == [10, 50, 50, 0, 0, 6, 50, 7, 8]
     bounds = [row["facts"].get("bound") for row in rows]
-    assert bounds == ["float32", "binary", "binary", None, None, "float32", "binary"]
+    assert bounds == ["float32", "binary", "binary", None, None, "float32", "binary", "int8", "bfloat16"]
     assert rows[4]["part"] == "5: max_pool2d"
+
+
+def test_the_limit_of_narrow_float_layers_is_theirs():
+    facts = {"binary_macs": 1000, "float_macs": 100}
+    rates = {"binary": 100.0, "float32": 10.0, "int8": 50.0}
+    assert roofline.limit_ns(facts, rates) == 20
+    assert roofline.limit_ns({**facts, "float_layers": "int8"}, rates) == 12
+    assert roofline.limit_ns({**facts, "float_layers": "bf16"}, rates) is None
+
+
+def test_a_network_with_narrow_float_layers_is_measured_against_peers_that_have_them(monkeypatch, printed):
+    small = SMALL[NAMES.index("VGG-small")]
+    monkeypatch.setattr(network_suite, "NETWORKS", (small,))
+    # So small and with random weights, a sign that rounding flips changes everything.
+    monkeypatch.setattr(parity, "MOST_RELATIVE_ERROR", 10)
+    (records,) = network_suite.run(Plan(native(), repeats=2, float_layers="int8"))
+    ours = records[0]
+    assert ours.facts["parity"].startswith("L2 error ")
+    systems = {record.system for record in records if not record.part}
+    peers = {f"{name} twin" for name in NARROW_TWIN_PEERS} | {f"{name} binary" for name in NARROW_BINARY_PEERS}
+    assert peers <= systems
+    bounds = [record.facts.get("bound") for record in records if record.part]
+    assert (bounds.count("binary"), bounds.count("int8"), bounds.count("float32")) == (5, 2, 0)
+    assert "conv2d_int8/" in printed(print_networks, records)
+
+
+def test_a_network_that_narrow_numbers_scatter_is_skipped_with_the_reason(monkeypatch, printed):
+    small = [SMALL[NAMES.index(name)] for name in ("VGG-small", "ResNet-20")]
+    monkeypatch.setattr(network_suite, "NETWORKS", tuple(small))
+    monkeypatch.setattr(parity, "MOST_RELATIVE_ERROR", 0)
+    plan = Plan(native(), repeats=2, peers=False, float_layers="int8")
+    cases = list(network_suite.run(plan))
+    assert [len(records) for records in cases] == [1, 1]
+    text = printed(print_networks, [record for records in cases for record in records])
+    assert "skipped tvm_bnn, 1 of its cases: parity: float layers on narrow numbers are not exact by choice" in text
+    monkeypatch.setattr(parity.Parity, "passed", False)
+    with pytest.raises(UserError, match="parity"):
+        list(network_suite.run(dataclasses.replace(plan, float_layers="fp32")))
+
+
+@pytest.mark.parametrize("peer", NARROW_TWIN_PEERS)
+def test_twins_in_int8_are_still_the_same_network(peer):
+    small = SMALL[NAMES.index("ResNet-20")]
+    twin, example = small.build(binary=False), small.example()
+    try:
+        call = NARROW_TWIN_PEERS[peer](twin, example, 1)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    found = call()
+    found = np.asarray(found.data if peer.startswith("OpenVINO") else found)
+    with torch.no_grad():
+        expected = twin(example).numpy()
+    error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
+    # What bytes round away; in float32 it would be a millionth.
+    assert 1e-4 < error < 0.1
 
 
 def test_a_network_that_lost_a_binary_layer_is_no_measurement(monkeypatch):

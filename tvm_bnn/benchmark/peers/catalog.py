@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import torch
 from torch import nn
 
-from tvm_bnn.benchmark.peers import onnx_runtime, open_vino, open_vino_binary, torch_eager
+from tvm_bnn.benchmark.peers import (
+    onnx_runtime,
+    onnx_runtime_int8,
+    open_vino,
+    open_vino_binary,
+    open_vino_int8,
+    torch_eager,
+)
 from tvm_bnn.benchmark.workloads import Operands, Workload
 
 Call: TypeAlias = Callable[[], Any]
@@ -37,4 +45,14 @@ BINARY_PEERS: dict[str, NetworkPeer] = {
     "OpenVINO": open_vino.network,
     "OpenVINO's bits": open_vino_binary.binary_network,
     "OpenVINO's int8": open_vino_binary.int8_network,
+}
+#: What runs instead where our float layers are on narrower numbers: who is not exact either, and the fastest who is.
+NARROW_TWIN_PEERS: dict[str, NetworkPeer] = {
+    "ONNX Runtime int8": onnx_runtime_int8.network,
+    "OpenVINO int8": open_vino_int8.network,
+}
+NARROW_BINARY_PEERS: dict[str, NetworkPeer] = {
+    "OpenVINO's bits": open_vino_binary.binary_network,
+    "OpenVINO's bits, bf16": functools.partial(open_vino_binary.binary_network, precision="bf16"),
+    "OpenVINO's int8, bf16": functools.partial(open_vino_binary.int8_network, precision="bf16"),
 }

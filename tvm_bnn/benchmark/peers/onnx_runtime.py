@@ -26,7 +26,7 @@ def float_layer(workload: Workload, operands: Operands, threads: int) -> Callabl
     """Return a call of the layer in float32."""
     require("onnxruntime")
     x, weight = (np.ascontiguousarray(value.transpose(0, 3, 1, 2)) for value in (operands.x, operands.weight))
-    return _session_call(_model(workload, "Conv", x, {"weight": weight}), x, threads)
+    return session_call(_model(workload, "Conv", x, {"weight": weight}), x, threads)
 
 
 def int8_layer(workload: Workload, operands: Operands, threads: int) -> Callable[[], Any]:
@@ -45,11 +45,22 @@ def int8_layer(workload: Workload, operands: Operands, threads: int) -> Callable
         "y_zero": np.uint8(_MIDDLE),
     }
     x = np.ascontiguousarray(x)
-    return _session_call(_model(workload, "QLinearConv", x, constants), x, threads)
+    return session_call(_model(workload, "QLinearConv", x, constants), x, threads)
 
 
 def network(module: nn.Module, example: torch.Tensor, threads: int) -> Callable[[], Any]:
     """Return a call of a network in float32, exported by PyTorch.
+
+    Raises
+    ------
+    Unavailable
+        If a package is missing or the export fails.
+    """
+    return session_call(exported(module, example).SerializeToString(), example.numpy(), threads)
+
+
+def exported(module: nn.Module, example: torch.Tensor) -> Any:
+    """Return the ONNX model that PyTorch exports.
 
     Raises
     ------
@@ -68,7 +79,7 @@ def network(module: nn.Module, example: torch.Tensor, threads: int) -> Callable[
         raise Unavailable(f"torch.onnx.export failed: {str(error).splitlines()[0]}") from None
     if program is None:
         raise Unavailable("torch.onnx.export returned nothing")
-    return _session_call(program.model_proto.SerializeToString(), example.numpy(), threads)
+    return program.model_proto
 
 
 def _model(workload: Workload, operator: str, x: Array, constants: dict[str, Any]) -> bytes:
@@ -100,7 +111,8 @@ def _model(workload: Workload, operator: str, x: Array, constants: dict[str, Any
     return serialized
 
 
-def _session_call(model: bytes, x: Array, threads: int) -> Callable[[], Any]:
+def session_call(model: bytes, x: Array, threads: int) -> Callable[[], Any]:
+    """Return a call of a serialized model of one input."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

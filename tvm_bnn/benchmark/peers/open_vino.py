@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import nn
 from tvm_bnn.benchmark.peers.unavailable import Unavailable, require
 from tvm_bnn.benchmark.workloads import Array, Operands, Workload
 
+Precision: TypeAlias = Literal["f32", "bf16"]
 #: Of a quantizer to 8 bits: all values, and the symmetric ones that weights use.
 _ALL, _SYMMETRIC = 256, 255
 _TWO = 2
@@ -160,12 +161,20 @@ def _bound(result: Any, parameter: Any, x: Array, threads: int) -> Callable[[], 
     return infer(openvino.Model([result], [parameter], "layer"), x, threads)
 
 
-def infer(model: Any, x: Array, threads: int) -> Callable[[], Any]:
-    """Compile and bind the input; float32 has to be asked for, or newer processors compute in bfloat16."""
+def infer(model: Any, x: Array, threads: int, precision: Precision = "f32") -> Callable[[], Any]:
+    """Compile and bind the input; float32 has to be asked for, or newer processors compute in bfloat16.
+
+    Raises
+    ------
+    Unavailable
+        If bfloat16 is asked for, and this processor does not multiply it.
+    """
     import openvino
 
+    if precision == "bf16" and "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise Unavailable("OpenVINO computes in bfloat16 only where the processor multiplies it")
     options = {
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": precision,
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1,
         "PERFORMANCE_HINT": "LATENCY",

@@ -1,4 +1,4 @@
-"""Whole binary networks in OpenVINO's own binary or int8 convolutions, with everything else in float32.
+"""Whole binary networks in OpenVINO's own binary or int8 convolutions, with everything else in float32 or bfloat16.
 
 OpenVINO converts a binary network as the float simulation that it is. Here every convolution of signs with weights of
 ±alpha per output channel is replaced, in its graph, by what OpenVINO has that is faster, and alpha multiplied after it.
@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from tvm_bnn.benchmark.peers import open_vino
+from tvm_bnn.benchmark.peers.open_vino import Precision
 from tvm_bnn.benchmark.peers.unavailable import Unavailable
 
 #: Levels of a quantizer to 8 bits that has zero among its values, and of one to a bit.
@@ -21,7 +22,9 @@ _SYMMETRIC, _TWO = 255, 2
 _Replace = Callable[[Any, Any, np.ndarray], Any]
 
 
-def binary_network(module: nn.Module, example: torch.Tensor, threads: int) -> Callable[[], Any]:
+def binary_network(
+    module: nn.Module, example: torch.Tensor, threads: int, precision: Precision = "f32"
+) -> Callable[[], Any]:
     """Return a call of a binary network whose binary layers run in ``BinaryConvolution``.
 
     Raises
@@ -29,10 +32,12 @@ def binary_network(module: nn.Module, example: torch.Tensor, threads: int) -> Ca
     Unavailable
         If OpenVINO is missing, cannot convert the network, or the network has no binary convolution.
     """
-    return _replaced(module, example, threads, _binary)
+    return _replaced(module, example, threads, precision, _binary)
 
 
-def int8_network(module: nn.Module, example: torch.Tensor, threads: int) -> Callable[[], Any]:
+def int8_network(
+    module: nn.Module, example: torch.Tensor, threads: int, precision: Precision = "f32"
+) -> Callable[[], Any]:
     """Return a call of a binary network whose binary layers run in int8, signs being ±1 there.
 
     Raises
@@ -40,10 +45,12 @@ def int8_network(module: nn.Module, example: torch.Tensor, threads: int) -> Call
     Unavailable
         As for :func:`binary_network`.
     """
-    return _replaced(module, example, threads, _int8)
+    return _replaced(module, example, threads, precision, _int8)
 
 
-def _replaced(module: nn.Module, example: torch.Tensor, threads: int, replace: _Replace) -> Callable[[], Any]:
+def _replaced(
+    module: nn.Module, example: torch.Tensor, threads: int, precision: Precision, replace: _Replace
+) -> Callable[[], Any]:
     model = open_vino.converted(module, example)
     found = [node for node in model.get_ordered_ops() if _is_binary(node)]
     if not found:
@@ -55,7 +62,7 @@ def _replaced(module: nn.Module, example: torch.Tensor, threads: int, replace: _
         scaled = open_vino.opset().multiply(made, open_vino.opset().constant(alpha.reshape(1, -1, 1, 1)))
         node.output(0).replace(scaled.output(0))
     model.validate_nodes_and_infer_types()
-    return open_vino.infer(model, example.numpy(), threads)
+    return open_vino.infer(model, example.numpy(), threads, precision)
 
 
 def _is_binary(node: Any) -> bool:

@@ -1,0 +1,52 @@
+"""Whole float networks in ONNX Runtime's int8, by its own static quantization."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from tvm_bnn.benchmark.peers import onnx_runtime
+
+
+def network(module: nn.Module, example: torch.Tensor, threads: int) -> Callable[[], Any]:
+    """Return a call of a float network in int8: uint8 activations by the example's ranges, int8 weights by channels.
+
+    Raises
+    ------
+    Unavailable
+        If a package is missing or the export fails.
+    """
+    model = onnx_runtime.exported(module, example)
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    class Example(CalibrationDataReader):  # type: ignore[misc]
+        """Gives the one example."""
+
+        def __init__(self) -> None:
+            self._left = [{model.graph.input[0].name: example.numpy()}]
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            return self._left.pop() if self._left else None
+
+    # It advises to simplify the model first, by a tool that needs yet another package.
+    logging.getLogger().setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
+        path = Path(folder) / "network.onnx"
+        quantize_static(
+            model,
+            path,
+            Example(),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+        quantized = path.read_bytes()
+    return onnx_runtime.session_call(quantized, example.numpy(), threads)
