@@ -5,9 +5,14 @@ After:  ``pack(count_conv2d(x, w), limit, ~flip)``, with ``limit = floor((border
 
 ``border - 2 * count >= tau`` says the same as ``count <= (border - tau) / 2``, the opposite of ``count >= limit``. The
 border correction moves into the limits, of which every kind of output position has its own.
+
+A product of activations may have rows that fill no word, as 197 patches do. Then more are counted, up to a whole word,
+and their limit is one that no count reaches: the words are the same, and packed in the kernel.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -35,9 +40,10 @@ class _Compare(Rewriter):
         """Find the layers that only packs read."""
         self._only_packed = {b.var for b in bindings(function) if op_name(b.value) in _LAYERS}
         self._only_packed.discard(function.body.body)
+        products = {b.var for b in bindings(function) if op_name(b.value) == _PRODUCT}
         for binding in bindings(function):
             if isinstance(binding.value, relax.Call):
-                read = binding.value.args if op_name(binding.value) != _PACK else binding.value.args[1:]
+                read = binding.value.args[1:] if _can_compare(binding.value, products) else binding.value.args
                 self._only_packed.difference_update(arg for arg in read if isinstance(arg, relax.Var))
             elif isinstance(binding.value, relax.Tuple):
                 self._only_packed.difference_update(binding.value.fields)
@@ -53,13 +59,15 @@ class _Compare(Rewriter):
         return node if layer is None else self._compared(node, layer)
 
     def _compared(self, node: relax.Call, layer: relax.Call) -> Expr:
-        counts = self._count(node.args[0], layer)
+        counts = self._count(node.args[0], layer, node)
         tau, flip = array_of(node.args[1]), array_of(node.args[2])
         channels = len(tau)
         word_bits, groups = int(node.attrs["word_bits"]), int(node.attrs["groups"])
         opposite = flip ^ bits.pack_bools(np.ones(channels, np.bool_), word_bits, groups)
         if op_name(layer) != _CONVOLUTION:
             limits = _limits(np.full(channels, int(layer.attrs["depth"])), tau)
+            more = dialect.shape_of(counts)[-1] - channels
+            limits = np.pad(limits, (0, more), constant_values=np.iinfo(limits.dtype).max)
             return dialect.pack(
                 counts, _fitting(limits, dialect.dtype_of(counts)), constant(opposite), word_bits, groups
             )
@@ -75,22 +83,34 @@ class _Compare(Rewriter):
         fitting = _fitting(limits, dialect.dtype_of(counts))
         return dialect.pack(counts, fitting, constant(opposite), word_bits, groups, classes)
 
-    def _count(self, dot: relax.Var, layer: relax.Call) -> relax.Var:
+    def _count(self, dot: relax.Var, layer: relax.Call, pack: relax.Call) -> relax.Var:
         """Return the counts of a layer, made once however often they are packed."""
         if dot not in self._counts:
-            made = _counted(layer)
+            made = _counted(layer, pack)
             self._counts[dot] = self.emit(relax.Call(made.op, made.args, made.attrs, made.ty_args, layer.span))
         return self._counts[dot]
 
 
-def _counted(layer: relax.Call) -> relax.Call:
+def _can_compare(node: relax.Call, products: set[relax.Var]) -> bool:
+    """Tell whether a call packs what can be compared as counts; a product packed in groups cannot fill their words."""
+    return op_name(node) == _PACK and (int(node.attrs["groups"]) == 1 or node.args[0] not in products)
+
+
+def _counted(layer: relax.Call, pack: relax.Call) -> relax.Call:
     x, weights, *_ = layer.args
     if op_name(layer) == _PRODUCT:
-        return dialect.count_matmul(x, weights, int(layer.attrs["lanes"]))
+        word_bits, lanes = int(pack.attrs["word_bits"]), int(layer.attrs["lanes"])
+        return dialect.count_matmul(x, weights, lanes, _whole_words(dialect.shape_of(layer)[-1], word_bits, lanes))
     channels = int(layer.attrs["channels"])
     if op_name(layer) == _CONVOLUTION:
         return dialect.count_conv2d(x, weights, dialect.window_of(layer), channels, int(layer.attrs["groups"]))
     return dialect.count_dense(x, weights, channels)
+
+
+def _whole_words(rows: int, word_bits: int, lanes: int) -> int:
+    """Return how many rows to count for words and vectors to be whole."""
+    whole = math.lcm(word_bits, lanes)
+    return -(-rows // whole) * whole
 
 
 def _limits(border: npt.NDArray[np.integer], tau: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:

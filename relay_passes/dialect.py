@@ -113,9 +113,9 @@ def packed_matmul(a: Expr, b: Expr, depth: int, lanes: int) -> relax.Call:
     return call("packed_matmul", [a, b], depth=depth, lanes=lanes)
 
 
-def count_matmul(a: Expr, b: Expr, lanes: int) -> relax.Call:
+def count_matmul(a: Expr, b: Expr, lanes: int, rows: int) -> relax.Call:
     """Count the mismatches of ``bnn.packed_matmul``; see :func:`schedules.bconv2d.count_matmul`."""
-    return call("count_matmul", [a, b], lanes=lanes)
+    return call("count_matmul", [a, b], lanes=lanes, rows=rows)
 
 
 def pack(
@@ -255,8 +255,9 @@ def _infer_matmul(node: relax.Call) -> relax.TensorType:
 
 
 def _infer_count_matmul(node: relax.Call) -> relax.TensorType:
-    words, word_bits = shape_of(node.args[0])[-1], int(dtype_of(node.args[0]).removeprefix("uint"))
-    return relax.TensorType(shape_of(_infer_matmul(node)), count_dtype(word_bits, words))
+    *outer, words = shape_of(node.args[0])
+    word_bits = int(dtype_of(node.args[0]).removeprefix("uint"))
+    return relax.TensorType((*outer, int(node.attrs["rows"])), count_dtype(word_bits, words))
 
 
 def _infer_pack(node: relax.Call) -> relax.TensorType:

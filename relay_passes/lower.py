@@ -183,7 +183,7 @@ _RULES: dict[str, _Legalize] = {
     "tiled_count_conv2d": _in_tiles(None),
     "tiled_count_dense": _in_tiles(None),
     "any_pool": _kernel(any_pool, lambda node: [window_of(node)]),
-    "count_matmul": _kernel(count_matmul, lambda node: _sizes(node, "lanes")),
+    "count_matmul": _kernel(count_matmul, lambda node: _sizes(node, "lanes", "rows")),
     "packed_matmul": _kernel(bmatmul, lambda node: _sizes(node, "depth", "lanes")),
     "blocked_conv2d": _kernel(conv2d, lambda node: [window_of(node), *_sizes(node, "channels")]),
     "planar_conv2d": _of_planes(planes.conv2d, "planar_conv2d"),

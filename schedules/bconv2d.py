@@ -158,18 +158,21 @@ def bmatmul(a: te.Tensor, b: te.Tensor, depth: int, lanes: int) -> te.Tensor:
     -------
     ``(..., M, N)`` int32.
     """
-    return row_dots(_product_counts(a, b, lanes), b.shape[-2], depth)
+    return row_dots(_product_counts(a, b, lanes, int(b.shape[-2])), b.shape[-2], depth)
 
 
-def count_matmul(a: te.Tensor, b: te.Tensor, lanes: int) -> te.Tensor:
-    """Mismatches of :func:`bmatmul`; ``(..., M, N)`` of ``count_dtype``."""
+def count_matmul(a: te.Tensor, b: te.Tensor, lanes: int, rows: int) -> te.Tensor:
+    """Mismatches of :func:`bmatmul`; ``(..., M, rows)`` of ``count_dtype``.
+
+    ``rows`` is N, or more where whole words are packed of the result: rows past the last of ``b`` repeat it.
+    """
     dtype = count_dtype(bits_of(a), int(a.shape[-1]))
-    counts = _product_counts(a, b, lanes)
-    return first_channels(counts, b.shape[-2], "count", lambda *index: index[-1].astype(dtype))
+    counts = _product_counts(a, b, lanes, rows)
+    return first_channels(counts, rows, "count", lambda *index: index[-1].astype(dtype))
 
 
-def _product_counts(a: te.Tensor, b: te.Tensor, lanes: int) -> te.Tensor:
-    blocked = block_rows(b, lanes)
+def _product_counts(a: te.Tensor, b: te.Tensor, lanes: int, rows: int) -> te.Tensor:
+    blocked = block_rows(b, lanes, rows)
     mismatches = count_mismatches(bits_of(a), int(a.shape[-1]))
     deep = te.reduce_axis((0, a.shape[-1]), "depth")
 
@@ -181,18 +184,18 @@ def _product_counts(a: te.Tensor, b: te.Tensor, lanes: int) -> te.Tensor:
     return te.compute((*a.shape[:-1], int(blocked.shape[-3]) * lanes), count, name=PRODUCT)
 
 
-def block_rows(words: te.Tensor, lanes: int) -> te.Tensor:
-    """Lay rows out as weights are: ``(..., N, depth words)`` to ``(..., ceil(N / lanes), depth words, lanes)``.
+def block_rows(words: te.Tensor, lanes: int, rows: int) -> te.Tensor:
+    """Lay rows out as weights are: ``(..., N, depth words)`` to ``(..., ceil(rows / lanes), depth words, lanes)``.
 
     Lanes past the last row repeat it: nobody reads what they count.
     """
-    *outer, rows, depth = words.shape
-    blocks = -(-int(rows) // lanes)
+    *outer, there, depth = words.shape
+    blocks = -(-rows // lanes)
 
     def lane_of_block(*index: Index) -> Index:
         *at, block, deep, lane = index
         row = block * lanes + lane
-        return words[(*at, row if blocks * lanes == int(rows) else tirx.min(row, int(rows) - 1), deep)]
+        return words[(*at, row if blocks * lanes == int(there) else tirx.min(row, int(there) - 1), deep)]
 
     return te.compute((*outer, blocks, depth, lanes), lane_of_block, name=BLOCK_ROWS)
 

@@ -109,7 +109,7 @@ def attention(rows, others, depth, masked):
 
 
 @pytest.mark.parametrize("isa", host.isas(), ids=lambda isa: isa.name)
-@pytest.mark.parametrize("shape", [(16, 64, 64), (13, 50, 33)], ids=str)
+@pytest.mark.parametrize("shape", [(16, 64, 64), (13, 50, 33), (7, 197, 64), (5, 3, 64), (4, 208, 32)], ids=str)
 @pytest.mark.parametrize("masked", [False, True])
 def test_products_of_activations_too(shape, masked, isa, evaluate):
     module, values = attention(*shape, masked)
@@ -120,6 +120,44 @@ def test_products_of_activations_too(shape, masked, isa, evaluate):
     moved = (a @ b.swapaxes(-1, -2)).astype(np.float32) / np.float32(8) + (values[3] if masked else np.float32(0.3))
     expected = np.where(moved >= 0, 1, -1) @ c.swapaxes(-1, -2)
     np.testing.assert_array_equal(evaluate(pipeline.run(after, pipeline.lower_to(isa)), *values), expected)
+
+
+@pytest.mark.parametrize("isa", host.isas(), ids=lambda isa: isa.name)
+@pytest.mark.parametrize("others", [3, 64, 197, 208])
+def test_rows_that_fill_no_word_are_counted_up_to_one_and_packed_in_the_kernel(others, isa):
+    module, _ = attention(8, others, 64, masked=False)
+    after = compare_counts(packed(module, isa))
+    (counts,) = (b.value for b in bindings(after["main"]) if op_name(b.value) == "relax.bnn.count_matmul")
+    rows = dialect.shape_of(counts)[-1]
+    assert others <= rows < others + isa.word_bits
+    assert rows % isa.word_bits == rows % isa.binary_lanes == 0
+    scheduled = pipeline.run(after, pipeline.lower_to(isa))
+    (kernel,) = (
+        str(function) for name, function in scheduled.functions.items() if "bmm" in str(name) or "count" in str(name)
+    )
+    assert "pack_words" in kernel
+
+
+def test_a_product_that_is_packed_in_groups_stays(evaluate):
+    isa = host.isas()[0]
+    builder = relax.BlockBuilder()
+    inputs = [
+        relax.Var(name, relax.TensorType(shape, "float32"))
+        for name, shape in (("a", (1, 4, 4, 16)), ("b", (1, 4, 24, 16)))
+    ]
+    weight = RNG.choice(np.array([-1, 1], np.float32), (6, 1, 1, 12))
+    with builder.function("main", inputs):
+        with builder.dataflow():
+            a, b = (builder.emit(dialect.sign(value)) for value in inputs)
+            real = builder.emit(relax.op.astype(builder.emit(dialect.matmul(a, b)), "float32"))
+            image = builder.emit(dialect.sign(builder.emit(relax.op.add(real, relax.const(np.float32(0.5))))))
+            y = builder.emit_output(builder.emit(dialect.conv2d(image, relax.const(weight), Window((1, 1)), 2)))
+        builder.emit_func_output(y)
+    before = packed(builder.get(), isa)
+    after = compare_counts(before)
+    assert "relax.bnn.packed_matmul" in operators(after)
+    values = [RNG.standard_normal(dialect.shape_of(value)).astype(np.float32) for value in inputs]
+    np.testing.assert_array_equal(evaluate(after, *values), evaluate(builder.get(), *values))
 
 
 def test_modules_without_packing_stay_as_they_are(expect):
