@@ -33,6 +33,7 @@ from relay_passes.pull_thresholds import pull_thresholds
 from relay_passes.schedule_kernels import schedule_kernels, unheard
 from relay_passes.settle_sign_zero import SignZero, settle_sign_zero
 from relay_passes.sink_concat import sink_concat
+from relay_passes.sink_reshape import sink_reshape
 from relay_passes.slice_conv3d import slice_conv3d
 from relay_passes.split_transposed_conv2d import split_transposed_conv2d
 from relay_passes.to_nhwc import to_nhwc
@@ -92,7 +93,7 @@ def simplify(sign_zero: SignZero = "exact") -> list[Pass]:
 
 def canonicalize() -> list[Pass]:
     """Simplified graph to canonical binary IR: the ``bnn`` dialect on sign tensors."""
-    return [_pass(join_layers), _pass(sink_concat), _pass(binarize)]
+    return [_pass(join_layers), _pass(sink_concat), _pass(sink_reshape), _pass(binarize)]
 
 
 def pack(isa: Isa, dot: Dot | None = None, tiles: bool = False) -> list[Pass]:
