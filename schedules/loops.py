@@ -36,7 +36,26 @@ def schedule_loops(schedule: Schedule, lanes: int) -> None:
         if _reduces(schedule, block) and _has_whole_vectors(schedule, block, lanes):
             _reduce_in_registers(schedule, block, lanes)
     for block in schedule.get_child_blocks(schedule.get_sblock("root")):
+        if _loads_vectors(schedule, block):
+            _compute_at_hand(schedule, block, lanes)
+    for block in schedule.get_child_blocks(schedule.get_sblock("root")):
         _vectorize_channels(schedule, block, lanes)
+
+
+def _compute_at_hand(schedule: Schedule, pack: Block, lanes: int) -> None:
+    """Compute what is only packed where it is packed: it stays in registers, or near to them."""
+    values = schedule.get_producers(pack)
+    if len(values) != 1 or _is_output(schedule, values[0]) or len(schedule.get_consumers(values[0])) > 1:
+        return
+    (value,) = values
+    if any(_reduces(schedule, block) for block in (value, *schedule.get_producers(value))):
+        return
+    schedule.compute_at(value, schedule.get_loops(pack)[-1], preserve_unit_loops=True)
+    channel = schedule.get_loops(value)[-1]
+    if int(schedule.get(channel).extent) % lanes == 0:
+        vector, lane = schedule.split(channel, [None, lanes])
+        schedule.unroll(vector)
+        schedule.vectorize(lane)
 
 
 def _has_whole_vectors(schedule: Schedule, block: Block, lanes: int) -> bool:
