@@ -79,7 +79,7 @@ def _of_sign(result: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch
 
 
 def _of_comparison(result: torch.Tensor, a: torch.Tensor, b: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    return _share((a - b).abs(), a), ~result
+    return _share((a - b).abs(), a, torch.as_tensor(b)), ~result
 
 
 def _of_rounding(result: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -87,9 +87,10 @@ def _of_rounding(result: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, t
     return _share((past.abs() - _HALF).abs(), x), result + torch.where(past > 0, 1.0, -1.0)
 
 
-def _share(distance: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Return a distance in units of the largest magnitude."""
-    return distance / x.abs().max().clamp(min=torch.finfo(x.dtype).tiny)
+def _share(distance: torch.Tensor, *operands: torch.Tensor) -> torch.Tensor:
+    """Return a distance in units of the largest magnitude among the operands."""
+    largest = max(float(operand.abs().max()) for operand in operands)
+    return distance / max(largest, torch.finfo(distance.dtype).tiny)
 
 
 #: Of each operator that decides: how far from a tie, and what the other decision would be.
@@ -143,7 +144,7 @@ class _Search:
     @property
     def _ties(self) -> list[_Tie]:
         """The nearest first."""
-        return sorted(tie for ties in self.best.ties.values() for tie in ties)
+        return sorted((tie for ties in self.best.ties.values() for tie in ties), key=lambda tie: tie.distance)
 
     @property
     def _largest_difference(self) -> float:
