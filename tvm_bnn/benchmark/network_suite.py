@@ -24,6 +24,7 @@ from tvm_bnn.benchmark.waterfall import waterfall
 from tvm_bnn.compilation_report import Report
 from tvm_bnn.compiler import Compiled, compile_model
 from tvm_bnn.console import stage
+from tvm_bnn.float_layers import dot_for
 from tvm_bnn.parity import Parity
 from tvm_bnn.runtime import load
 from tvm_bnn.verification import Samples as Inputs
@@ -44,6 +45,8 @@ def run(plan: Plan) -> Iterator[list[Record]]:
     RuntimeError
         If a layer that should be binary is not: the rest would be a wrong measurement.
     """
+    # Asked first: a target that cannot is no network's fault.
+    dot_for(plan.float_layers, plan.target)
     chosen = [network for network in NETWORKS if plan.selects(network.name)]
     peaks = _peaks(plan) if chosen else []
     for network in chosen:

@@ -10,7 +10,7 @@ from relay_passes.part_names import layers_behind
 from rpc.measurement import Samples
 from schedules.errors import UserError
 from schedules.isa import PORTABLE
-from schedules.target import native
+from schedules.target import find_target, native
 from tvm_bnn import parity
 from tvm_bnn.artifact import KernelUse
 from tvm_bnn.backend import kernel_uses
@@ -182,6 +182,11 @@ def test_a_network_that_narrow_numbers_scatter_is_skipped_with_the_reason(monkey
     monkeypatch.setattr(parity.Parity, "passed", False)
     with pytest.raises(UserError, match="parity"):
         list(network_suite.run(dataclasses.replace(plan, float_layers="fp32")))
+
+
+def test_a_target_that_cannot_multiply_bfloat16_is_refused_and_no_network_skipped():
+    with pytest.raises(UserError, match="target 'x86-avx2' has no instruction that multiplies it"):
+        next(network_suite.run(Plan(find_target("x86-avx2"), repeats=1, peers=False, float_layers="bf16")))
 
 
 @pytest.mark.parametrize("peer", NARROW_TWIN_PEERS)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,7 @@ def network(module: nn.Module, example: torch.Tensor, threads: int) -> Callable[
         def get_next(self) -> dict[str, np.ndarray] | None:
             return self._left.pop() if self._left else None
 
-    # It advises to simplify the model first, by a tool that needs yet another package.
-    logging.getLogger().setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
+    with _without_advice(), tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
         path = Path(folder) / "network.onnx"
         quantize_static(
             model,
@@ -50,3 +49,15 @@ def network(module: nn.Module, example: torch.Tensor, threads: int) -> Callable[
         )
         quantized = path.read_bytes()
     return onnx_runtime.session_call(quantized, example.numpy(), threads)
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keep it from advising, in the root logger, to simplify the model by a tool that needs yet another package."""
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(before)

@@ -15,7 +15,7 @@ from tvm_bnn.benchmark.workloads import Array, Operands, Workload
 
 Precision: TypeAlias = Literal["f32", "bf16"]
 #: Of a quantizer to 8 bits: all values, and the symmetric ones that weights use.
-_ALL, _SYMMETRIC = 256, 255
+ALL, SYMMETRIC = 256, 255
 _TWO = 2
 
 
@@ -31,9 +31,9 @@ def int8_layer(workload: Workload, operands: Operands, threads: int) -> Callable
     """Return a call of the layer in int8 with float32 at both ends: quantizing the input is part of it."""
     ops, x, weight = opset(), _channels_first(operands.x), _channels_first(operands.weight)
     parameter = ops.parameter(x.shape, np.float32)
-    quantized = _quantized(parameter, float(np.abs(x).max()), _ALL)
-    weights = _quantized(ops.constant(weight), float(np.abs(weight).max()), _SYMMETRIC)
-    return _bound(_convolution(workload, quantized, weights), parameter, x, threads)
+    bytes_in = quantized(parameter, float(np.abs(x).max()), ALL)
+    weights = quantized(ops.constant(weight), float(np.abs(weight).max()), SYMMETRIC)
+    return _bound(_convolution(workload, bytes_in, weights), parameter, x, threads)
 
 
 def binary_layer(workload: Workload, operands: Operands, threads: int) -> Callable[[], Any]:
@@ -142,7 +142,7 @@ def _convolution(workload: Workload, x: Any, weight: Any) -> Any:
     return ops.group_convolution(x, ops.reshape(weight, shape, special_zero=False), *geometry)
 
 
-def _quantized(x: Any, largest: float, levels: int) -> Any:
+def quantized(x: Any, largest: float, levels: int) -> Any:
     """Return a node that OpenVINO takes for 8-bit quantization of ±largest."""
     ops = opset()
     # Zero must be one of the levels: 256 of them reach one step further down than up.

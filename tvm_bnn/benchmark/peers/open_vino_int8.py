@@ -19,8 +19,6 @@ from tvm_bnn.benchmark.peers import open_vino
 #: Axes of a weight that are left once its output channels are taken.
 _WITHIN_CHANNEL = {"Convolution": (1, 2, 3), "GroupConvolution": (2, 3, 4)}
 _LAYERS = frozenset({*_WITHIN_CHANNEL, "MatMul"})
-#: Values of a byte, and those of them that are symmetric about zero, as weights are.
-_ALL, _SYMMETRIC = 256, 255
 
 
 def network(module: nn.Module, example: torch.Tensor, threads: int) -> Callable[[], Any]:
@@ -66,17 +64,16 @@ def _quantize_weight(node: Any) -> None:
     axes = _WITHIN_CHANNEL.get(node.get_type_name())
     largest = np.abs(weight.get_node().get_data()).max(axis=axes, keepdims=True).astype(np.float32)
     high, low = ops.constant(largest), ops.constant(-largest)
-    node.input(1).replace_source_output(ops.fake_quantize(weight, low, high, low, high, _SYMMETRIC).output(0))
+    node.input(1).replace_source_output(ops.fake_quantize(weight, low, high, low, high, open_vino.SYMMETRIC).output(0))
 
 
 def _quantize_output(output: Any, least: float, most: float) -> None:
     """Put a quantizer of 8 bits between an output and all that read it."""
     ops, readers = open_vino.opset(), output.get_target_inputs()
     if least < 0:
-        most = max(most, -least)
-        # Zero must be one of the levels: 256 of them reach one step further down than up.
-        least = -most * (_ALL // 2) / ((_ALL - 1) // 2)
-    low, high = ops.constant(np.float32(min(least, 0.0))), ops.constant(np.float32(most))
-    quantizer = ops.fake_quantize(output, low, high, low, high, _ALL)
+        quantizer = open_vino.quantized(output, max(most, -least), open_vino.ALL)
+    else:
+        low, high = ops.constant(np.float32(0)), ops.constant(np.float32(most))
+        quantizer = ops.fake_quantize(output, low, high, low, high, open_vino.ALL)
     for reader in readers:
         reader.replace_source_output(quantizer.output(0))
