@@ -17,10 +17,10 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from experiments.binarizers.layer import BinaryLayer, BinaryMatmul, TrainingOnly
+from experiments.binarizers.parts.layer import BinaryLayer, BinaryMatmul, TrainingOnly
 
 if TYPE_CHECKING:  # reports are made of TVM's
-    from tvm_bnn.report import Report
+    from tvm_bnn.report.command import Report
 
 #: Binary operations in one instruction of 64 bits, and binary weights in the room of one of float32.
 WORD, FLOAT = 64, 32

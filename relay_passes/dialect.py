@@ -4,18 +4,18 @@ Activations are NHWC with channels last, convolution weights are OHWI. Two famil
 
 canonical, on sign tensors
     ``bnn.sign``, ``bnn.conv2d``, ``bnn.dense``, ``bnn.matmul``
-packed, on words (see :mod:`schedules.bits`)
+packed, on words (see :mod:`schedules.kernels.binary.bits`)
     ``bnn.pack``, ``bnn.packed_conv2d``, ``bnn.packed_dense``, ``bnn.packed_matmul``; ``bnn.count_conv2d``,
     ``bnn.count_dense`` and ``bnn.count_matmul`` stop at the popcount; ``bnn.any_pool`` is the maximum of bits. The four
-    layers with weights exist a second time for tiles of bytes (see :mod:`schedules.amx`), as ``bnn.tiled_conv2d``,
-    ``bnn.tiled_dense``, ``bnn.tiled_count_conv2d`` and ``bnn.tiled_count_dense``
+    layers with weights exist a second time for tiles of bytes (see :mod:`schedules.amx.tiles`), as
+    ``bnn.tiled_conv2d``, ``bnn.tiled_dense``, ``bnn.tiled_count_conv2d`` and ``bnn.tiled_count_dense``
 
 and float layers whose weights are laid out for the kernels: ``bnn.blocked_conv2d`` / ``bnn.blocked_dense``, and
 ``bnn.two_valued_conv2d`` / ``bnn.two_valued_dense``, whose weights of two values are stored as bits. Convolutions of
-images are ``bnn.winograd_conv2d`` (see :mod:`schedules.winograd`) or ``bnn.planar_conv2d`` (see
-:mod:`schedules.planes`), whose input alone is NCHW. On bytes (see
-:mod:`schedules.int8`) they are ``bnn.activation_scale``, ``bnn.quantize``, ``bnn.int8_conv2d`` and ``bnn.int8_dense``,
-on bfloat16 (see :mod:`schedules.bf16`) ``bnn.round_bf16``, ``bnn.bf16_conv2d`` and ``bnn.bf16_dense``.
+images are ``bnn.winograd_conv2d`` (see :mod:`schedules.kernels.floats.winograd`) or ``bnn.planar_conv2d`` (see
+:mod:`schedules.kernels.floats.planes`), whose input alone is NCHW. On bytes (see :mod:`schedules.kernels.narrow.int8`)
+they are ``bnn.activation_scale``, ``bnn.quantize``, ``bnn.int8_conv2d`` and ``bnn.int8_dense``, on bfloat16 (see
+:mod:`schedules.kernels.narrow.bf16`) ``bnn.round_bf16``, ``bnn.bf16_conv2d`` and ``bnn.bf16_dense``.
 
 The operators exist in TVM once this module is imported; TVMScript then knows them as ``R.bnn.*``.
 """
@@ -32,10 +32,10 @@ import tvm.relax.script.parser
 from tvm import relax
 from tvm.script import relax as R
 
-from schedules.bconv2d import count_dtype
-from schedules.bits import words_for
-from schedules.dot import Dot
-from schedules.window import Window
+from schedules.kernels.binary.bconv2d import count_dtype
+from schedules.kernels.binary.bits import words_for
+from schedules.kernels.window import Window
+from schedules.machines.dot import Dot
 
 Expr: TypeAlias = relax.Expr
 #: (blocks, kernel height, kernel width, depth words, lanes)
@@ -109,12 +109,12 @@ def matmul(a: Expr, b: Expr) -> relax.Call:
 
 
 def packed_matmul(a: Expr, b: Expr, depth: int, lanes: int) -> relax.Call:
-    """``bnn.matmul`` on words; see :func:`schedules.bconv2d.bmatmul`."""
+    """``bnn.matmul`` on words; see :func:`schedules.kernels.binary.bconv2d.bmatmul`."""
     return call("packed_matmul", [a, b], depth=depth, lanes=lanes)
 
 
 def count_matmul(a: Expr, b: Expr, lanes: int, rows: int) -> relax.Call:
-    """Count the mismatches of ``bnn.packed_matmul``; see :func:`schedules.bconv2d.count_matmul`."""
+    """Count the mismatches of ``bnn.packed_matmul``; see :func:`schedules.kernels.binary.bconv2d.count_matmul`."""
     return call("count_matmul", [a, b], lanes=lanes, rows=rows)
 
 
@@ -124,36 +124,37 @@ def pack(
     """Bits ``(x >= tau) xor flip`` as words; ``tau`` is per channel, ``flip`` is packed.
 
     With ``classes``, the size and the clipped ends of the vertical and the horizontal axis of an NHWC ``x`` (-1 where
-    the ends meet; see :attr:`schedules.window.Axis.clipped`), ``tau`` is ``(row classes, column classes, channels)``.
+    the ends meet; see :attr:`schedules.kernels.window.Axis.clipped`), ``tau`` is ``(row classes, column classes,
+    channels)``.
     """
     flat = [value for axis in classes for value in axis]
     return call("pack", [x, tau, flip], word_bits=word_bits, groups=groups, classes=flat)
 
 
 def any_pool(words: Expr, flip: Expr, window: Window) -> relax.Call:
-    """OR of the words under a window, flipped; see :func:`schedules.pool.any_pool`."""
+    """OR of the words under a window, flipped; see :func:`schedules.kernels.pool.any_pool`."""
     return call("any_pool", [words, flip], **window_attrs(window))
 
 
 def packed_conv2d(words: Expr, weights: Expr, border: Expr, window: Window, channels: int, groups: int) -> relax.Call:
-    """``bnn.conv2d`` on words; see :func:`schedules.bconv2d.bconv2d`."""
+    """``bnn.conv2d`` on words; see :func:`schedules.kernels.binary.bconv2d.bconv2d`."""
     return call("packed_conv2d", [words, weights, border], channels=channels, groups=groups, **window_attrs(window))
 
 
 def count_conv2d(words: Expr, weights: Expr, window: Window, channels: int, groups: int) -> relax.Call:
-    """Count the mismatches of ``bnn.packed_conv2d``; see :func:`schedules.bconv2d.count_conv2d`."""
+    """Count the mismatches of ``bnn.packed_conv2d``; see :func:`schedules.kernels.binary.bconv2d.count_conv2d`."""
     return call("count_conv2d", [words, weights], channels=channels, groups=groups, **window_attrs(window))
 
 
 def count_dense(words: Expr, weights: Expr, channels: int) -> relax.Call:
-    """Count the mismatches of ``bnn.packed_dense``; see :func:`schedules.bconv2d.count_dense`."""
+    """Count the mismatches of ``bnn.packed_dense``; see :func:`schedules.kernels.binary.bconv2d.count_dense`."""
     return call("count_dense", [words, weights], channels=channels)
 
 
 def tiled(node: relax.Call, weights: Expr, ones: Expr) -> relax.Call:
     """Return a packed layer with weights laid out for tiles, and how many of them are set for each output channel.
 
-    ``weights`` and ``ones`` are what :func:`schedules.amx.tiled_weights` returns.
+    ``weights`` and ``ones`` are what :func:`schedules.amx.tiles.tiled_weights` returns.
     """
     words, _, *border = node.args
     name = str(node.op.name).removeprefix("relax.bnn.").removeprefix("packed_")
@@ -162,72 +163,72 @@ def tiled(node: relax.Call, weights: Expr, ones: Expr) -> relax.Call:
 
 
 def packed_dense(words: Expr, weights: Expr, channels: int, depth: int) -> relax.Call:
-    """``bnn.dense`` on words; see :func:`schedules.bconv2d.bdense`."""
+    """``bnn.dense`` on words; see :func:`schedules.kernels.binary.bconv2d.bdense`."""
     return call("packed_dense", [words, weights], channels=channels, depth=depth)
 
 
 def blocked_conv2d(x: Expr, weights: Expr, window: Window, channels: int) -> relax.Call:
-    """Float convolution with blocked weights; see :func:`schedules.conv2d.conv2d`."""
+    """Float convolution with blocked weights; see :func:`schedules.kernels.floats.conv2d.conv2d`."""
     return call("blocked_conv2d", [x, weights], channels=channels, **window_attrs(window))
 
 
 def planar_conv2d(planes: Expr, weights: Expr, window: Window, channels: int) -> relax.Call:
-    """Float convolution of NCHW to NHWC with blocked weights; see :func:`schedules.planes.conv2d`."""
+    """Float convolution of NCHW to NHWC with blocked weights; see :func:`schedules.kernels.floats.planes.conv2d`."""
     return call("planar_conv2d", [planes, weights], channels=channels, **window_attrs(window))
 
 
 def blocked_dense(x: Expr, weights: Expr, channels: int) -> relax.Call:
-    """Float linear layer with blocked weights; see :func:`schedules.conv2d.dense`."""
+    """Float linear layer with blocked weights; see :func:`schedules.kernels.floats.conv2d.dense`."""
     return call("blocked_dense", [x, weights], channels=channels)
 
 
 def winograd_conv2d(planes: Expr, weights: Expr, window: Window, channels: int) -> relax.Call:
-    """Float convolution of NCHW to NHWC with fewer products; see :func:`schedules.winograd.conv2d`."""
+    """Float convolution of NCHW to NHWC with fewer products; see :func:`schedules.kernels.floats.winograd.conv2d`."""
     return call("winograd_conv2d", [planes, weights], channels=channels, **window_attrs(window))
 
 
 def two_valued_conv2d(x: Expr, bits: Expr, values: Expr, window: Window, channels: int) -> relax.Call:
-    """``bnn.blocked_conv2d`` with weights stored as bits; see :func:`schedules.conv2d.two_valued_conv2d`."""
+    """``bnn.blocked_conv2d``, weights stored as bits; see :func:`schedules.kernels.floats.conv2d.two_valued_conv2d`."""
     return call("two_valued_conv2d", [x, bits, values], channels=channels, **window_attrs(window))
 
 
 def two_valued_dense(x: Expr, bits: Expr, values: Expr, channels: int) -> relax.Call:
-    """``bnn.blocked_dense`` with weights stored as bits; see :func:`schedules.conv2d.two_valued_dense`."""
+    """``bnn.blocked_dense``, weights stored as bits; see :func:`schedules.kernels.floats.conv2d.two_valued_dense`."""
     return call("two_valued_dense", [x, bits, values], channels=channels)
 
 
 def activation_scale(x: Expr) -> relax.Call:
-    """Scale of each sample of ``(samples, steps, lanes)``; see :func:`schedules.int8.activation_scale`."""
+    """Scale of each of ``(samples, steps, lanes)``; see :func:`schedules.kernels.narrow.int8.activation_scale`."""
     return call("activation_scale", [x])
 
 
 def quantize(x: Expr, scale: Expr, rows: tuple[int, int], start: int, length: int, dot: Dot) -> relax.Call:
-    """Bytes for ``dot`` of ``(samples, rows, numbers)``, amid padding; see :func:`schedules.int8.quantize`."""
+    """Bytes for ``dot`` of ``(samples, rows, numbers)``, padded; see :func:`schedules.kernels.narrow.int8.quantize`."""
     return call("quantize", [x, scale], rows=list(rows), start=start, length=length, dtype=dot.activations)
 
 
 def int8_conv2d(q: Expr, weights: Expr, window: Window, size: tuple[int, int, int], channels: int) -> relax.Call:
-    """Convolution of bytes, int32; see :func:`schedules.int8.conv2d`."""
+    """Convolution of bytes, int32; see :func:`schedules.kernels.narrow.int8.conv2d`."""
     return call("int8_conv2d", [q, weights], size=list(size), channels=channels, **window_attrs(window))
 
 
 def int8_dense(q: Expr, weights: Expr, channels: int) -> relax.Call:
-    """Linear layer on bytes, int32; see :func:`schedules.int8.dense`."""
+    """Linear layer on bytes, int32; see :func:`schedules.kernels.narrow.int8.dense`."""
     return call("int8_dense", [q, weights], channels=channels)
 
 
 def round_bf16(x: Expr, rows: tuple[int, int], start: int, length: int) -> relax.Call:
-    """Bits of bfloat16 of ``(samples, rows, numbers)``, amid padding; see :func:`schedules.bf16.round_rows`."""
+    """bfloat16's bits of ``(samples, rows, numbers)``, padded; see :func:`schedules.kernels.narrow.bf16.round_rows`."""
     return call("round_bf16", [x], rows=list(rows), start=start, length=length, dtype="uint16")
 
 
 def bf16_conv2d(q: Expr, weights: Expr, window: Window, size: tuple[int, int, int], channels: int) -> relax.Call:
-    """Convolution of bfloat16, float32; see :func:`schedules.bf16.conv2d`."""
+    """Convolution of bfloat16, float32; see :func:`schedules.kernels.narrow.bf16.conv2d`."""
     return call("bf16_conv2d", [q, weights], size=list(size), channels=channels, **window_attrs(window))
 
 
 def bf16_dense(q: Expr, weights: Expr, channels: int) -> relax.Call:
-    """Linear layer on bfloat16, float32; see :func:`schedules.bf16.dense`."""
+    """Linear layer on bfloat16, float32; see :func:`schedules.kernels.narrow.bf16.dense`."""
     return call("bf16_dense", [q, weights], channels=channels)
 
 

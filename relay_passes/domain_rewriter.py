@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tvm import relax
 
+from relay_passes.analysis.value_domain import ValueDomains
 from relay_passes.rewrite import Expr, Rewriter
-from relay_passes.value_domain import ValueDomains
 
 
 class DomainRewriter(Rewriter):

@@ -10,40 +10,40 @@ from typing import TypeAlias
 import tvm
 from tvm import relax
 
-from relay_passes.absorb_padding import absorb_padding
-from relay_passes.binarize import binarize
-from relay_passes.block_float_layers import block_float_layers
-from relay_passes.collapse_straight_through import collapse_straight_through
-from relay_passes.compare_counts import compare_counts
-from relay_passes.count_in_tiles import count_in_tiles
-from relay_passes.decompose_batch_norm import decompose_batch_norm
-from relay_passes.distribute_sums import distribute_sums
-from relay_passes.fold_constants import fold_constants
-from relay_passes.form_thresholds import form_thresholds
-from relay_passes.fuse_layers import fuse_layers
-from relay_passes.hoist_input_scale import hoist_input_scale
-from relay_passes.join_layers import join_layers
-from relay_passes.lower import lower
-from relay_passes.merge_equal_calls import merge_equal_calls
-from relay_passes.narrow_float_layers import narrow_float_layers
-from relay_passes.pack_before_moves import pack_before_moves
-from relay_passes.pack_layers import pack_layers
-from relay_passes.pool_bits import pool_bits
-from relay_passes.pull_thresholds import pull_thresholds
-from relay_passes.schedule_kernels import schedule_kernels, unheard
-from relay_passes.settle_sign_zero import SignZero, settle_sign_zero
-from relay_passes.sink_concat import sink_concat
-from relay_passes.sink_reshape import sink_reshape
-from relay_passes.slice_conv3d import slice_conv3d
-from relay_passes.split_transposed_conv2d import split_transposed_conv2d
-from relay_passes.to_nhwc import to_nhwc
-from relay_passes.widen_conv1d import widen_conv1d
-from relay_passes.winograd_convolutions import winograd_convolutions
-from schedules.dot import Dot
+from relay_passes.canonicalize.binarize import binarize
+from relay_passes.canonicalize.join_layers import join_layers
+from relay_passes.canonicalize.sink_concat import sink_concat
+from relay_passes.canonicalize.sink_reshape import sink_reshape
+from relay_passes.lower.fuse_layers import fuse_layers
+from relay_passes.lower.lower import lower
+from relay_passes.lower.schedule_kernels import schedule_kernels, unheard
+from relay_passes.pack.block_float_layers import block_float_layers
+from relay_passes.pack.compare_counts import compare_counts
+from relay_passes.pack.count_in_tiles import count_in_tiles
+from relay_passes.pack.form_thresholds import form_thresholds
+from relay_passes.pack.narrow_float_layers import narrow_float_layers
+from relay_passes.pack.pack_before_moves import pack_before_moves
+from relay_passes.pack.pack_layers import pack_layers
+from relay_passes.pack.pool_bits import pool_bits
+from relay_passes.pack.pull_thresholds import pull_thresholds
+from relay_passes.pack.winograd_convolutions import winograd_convolutions
+from relay_passes.simplify.absorb_padding import absorb_padding
+from relay_passes.simplify.collapse_straight_through import collapse_straight_through
+from relay_passes.simplify.decompose_batch_norm import decompose_batch_norm
+from relay_passes.simplify.distribute_sums import distribute_sums
+from relay_passes.simplify.fold_constants import fold_constants
+from relay_passes.simplify.hoist_input_scale import hoist_input_scale
+from relay_passes.simplify.merge_equal_calls import merge_equal_calls
+from relay_passes.simplify.settle_sign_zero import SignZero, settle_sign_zero
+from relay_passes.simplify.slice_conv3d import slice_conv3d
+from relay_passes.simplify.split_transposed_conv2d import split_transposed_conv2d
+from relay_passes.simplify.to_nhwc import to_nhwc
+from relay_passes.simplify.widen_conv1d import widen_conv1d
 from schedules.errors import UserError
-from schedules.isa import Isa
-from schedules.line_file import Warn
-from schedules.tuned import Tuned
+from schedules.files.line_file import Warn
+from schedules.machines.dot import Dot
+from schedules.machines.isa import Isa
+from schedules.tuned.lookup import Tuned
 
 Module: TypeAlias = tvm.IRModule
 
@@ -100,7 +100,7 @@ def pack(isa: Isa, dot: Dot | None = None, tiles: bool = False) -> list[Pass]:
     """Canonical to packed IR: words, integer thresholds, weights laid out for the kernels.
 
     With ``dot``, layers that stay float run on bytes or on bfloat16, by that instruction. With ``tiles``, AMX counts
-    for the layers that it is the cheaper way of (see :mod:`schedules.amx`).
+    for the layers that it is the cheaper way of (see :mod:`schedules.amx.tiles`).
     """
     narrow = [] if dot is None else [_pass(narrow_float_layers, dot)]
     tiled = [_pass(count_in_tiles)] if tiles else []

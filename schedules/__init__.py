@@ -1,1 +1,4 @@
-"""Targets, the bit convention, and the kernels with their schedules: everything below the graph."""
+"""Machines, kernels and their schedules: from what a target is to scheduled TIR for it.
+
+It imports nothing else of ours.
+"""

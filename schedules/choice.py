@@ -7,16 +7,17 @@ import dataclasses
 import tvm
 from tvm import s_tir
 
-from schedules import amx, amx_counts
-from schedules.amx_schedule import schedule_in_tiles
-from schedules.anchored import Anchored, anchored
-from schedules.isa import Isa
-from schedules.kernel import BINARY_CONV2D, BINARY_DENSE, SPATIAL_OF_CONVOLUTION, WINOGRAD_CONV2D
-from schedules.loops import schedule_loops
-from schedules.pooled import schedule_pooled
-from schedules.template import Factors, fixed, schedule_anchored
-from schedules.tile import Tile
-from schedules.winograd_schedule import schedule_winograd
+from schedules.amx import counts as amx_counts
+from schedules.amx import tiles as amx
+from schedules.amx.schedule import schedule_in_tiles
+from schedules.kernels.table import BINARY_CONV2D, BINARY_DENSE, SPATIAL_OF_CONVOLUTION, WINOGRAD_CONV2D
+from schedules.machines.isa import Isa
+from schedules.templates.anchored import Anchored, anchored
+from schedules.templates.layer import Factors, fixed, schedule_anchored
+from schedules.templates.loops import schedule_loops
+from schedules.templates.pooled import schedule_pooled
+from schedules.templates.tile import Tile
+from schedules.templates.winograd import schedule_winograd
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,7 @@ def schedule_layer(
     pixel_factors: Factors = fixed,
     row_factors: Factors = fixed,
 ) -> None:
-    """Schedule a lowered layer in place by a tile; factors as for :func:`schedules.template.schedule_anchored`."""
+    """Schedule a lowered layer by a tile, in place; factors of :func:`schedules.templates.layer.schedule_anchored`."""
     if layer.kernel is WINOGRAD_CONV2D:
         schedule_winograd(schedule, tile, isa, pixel_factors, row_factors)
     else:

@@ -19,7 +19,7 @@ PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 
 def test_the_version_stands_in_one_place():
     assert "version" not in PROJECT["project"]
-    assert PROJECT["tool"]["hatch"]["version"]["path"] == "tvm_bnn/__init__.py"
+    assert PROJECT["tool"]["hatch"]["version"]["path"] == "tvm_bnn/version.py"
     assert f"## {tvm_bnn.__version__}" in (ROOT / "CHANGELOG.md").read_text()
     assert "\nversion:" not in (ROOT / "CITATION.cff").read_text()
 

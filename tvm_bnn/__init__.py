@@ -13,24 +13,25 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tvm_bnn.version import __version__
+
 if TYPE_CHECKING:
     from schedules.errors import UserError
-    from tvm_bnn.compiler import Compiled, compile_model
-    from tvm_bnn.runtime import Model, load
+    from tvm_bnn.artifacts.runtime import Model, load
+    from tvm_bnn.compile.compiler import Compiled, compile_model
 
-__version__ = "0.1.0"
-__all__ = ["Compiled", "Model", "UserError", "compile_model", "load"]
+__all__ = ["Compiled", "Model", "UserError", "__version__", "compile_model", "load"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 #: The sibling packages: installed beside this one, and never to be taken from elsewhere.
 _SIBLINGS = ("schedules", "relay_passes", "rpc", "experiments")
 #: Where each public name lives; importing them costs seconds (TVM, PyTorch), so they are imported when asked for.
 _HOME = {
-    "Compiled": "tvm_bnn.compiler",
-    "Model": "tvm_bnn.runtime",
+    "Compiled": "tvm_bnn.compile.compiler",
+    "Model": "tvm_bnn.artifacts.runtime",
     "UserError": "schedules.errors",
-    "compile_model": "tvm_bnn.compiler",
-    "load": "tvm_bnn.runtime",
+    "compile_model": "tvm_bnn.compile.compiler",
+    "load": "tvm_bnn.artifacts.runtime",
 }
 
 

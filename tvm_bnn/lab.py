@@ -15,21 +15,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from tvm_bnn.command import finish
-from tvm_bnn.packages import require
+from tvm_bnn.command_line.command import finish
+from tvm_bnn.command_line.packages import require
+from tvm_bnn.zoo.digits import DIGITS
 
 if TYPE_CHECKING:
-    from rpc.records import DeviceRecord
-    from rpc.tracker_client import Address
-
-ZOO = Path(__file__).parent / "zoo"
+    from rpc.measuring.records import DeviceRecord
+    from rpc.tracking.tracker_client import Address
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """Compile a model for several boards, run it on each through a tracker, and hold the answers against PyTorch's."""
 
-    model: Annotated[Path, tyro.conf.Positional] = ZOO / "digits.pt2"
+    model: Annotated[Path, tyro.conf.Positional] = DIGITS
     """As for tvm_bnn.compile; by default the embedded network for handwritten digits."""
     board: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """A board, by its name as a target; once for each. By default rpi3 and rpi4."""
@@ -66,7 +65,7 @@ def run_lab(options: Options) -> list[DeviceRecord]:
     UserError
         If the model cannot be compiled, a board cannot be had, or it answers wrongly.
     """
-    from rpc.tracker_client import parse_address
+    from rpc.tracking.tracker_client import parse_address
 
     boards = options.board or ("rpi3", "rpi4")
     tracker = parse_address(options.tracker) if options.tracker else None
@@ -74,20 +73,20 @@ def run_lab(options: Options) -> list[DeviceRecord]:
         artifacts = {board: _compiled(options, board, Path(folder)) for board in boards}
         if tracker is not None:
             return [_measured(tracker, board, artifacts[board], options.repeats) for board in boards]
-        from rpc.emulated_boards import emulated_key
+        from rpc.boards.emulated_boards import emulated_key
 
         with _emulated_lab(boards) as local:
             return [_measured(local, emulated_key(board), artifacts[board], 0) for board in boards]
 
 
 def _compiled(options: Options, board: str, folder: Path) -> Path:
-    from tvm_bnn.compiler import compile_model
-    from tvm_bnn.sample_files import digits_samples, read_samples
+    from tvm_bnn.compile.compiler import compile_model
+    from tvm_bnn.verifying.sample_files import digits_samples, read_samples
 
     samples = None
     if options.inputs is not None:
         samples = read_samples(options.inputs)
-    elif options.model == ZOO / "digits.pt2":
+    elif options.model == DIGITS:
         samples = digits_samples()
     path = folder / f"{options.model.stem}.{board}.so"
     return compile_model(options.model, target=board, output=path, samples=samples).path
@@ -96,9 +95,9 @@ def _compiled(options: Options, board: str, folder: Path) -> Path:
 @contextlib.contextmanager
 def _emulated_lab(boards: tuple[str, ...]) -> Iterator[Address]:
     """Run a tracker and emulated boards until the block ends."""
-    from rpc.emulated_boards import emulated_boards, emulated_key
-    from rpc.local_tracker import local_tracker, wait_for_devices
-    from tvm_bnn.console import stage
+    from rpc.boards.emulated_boards import emulated_boards, emulated_key
+    from rpc.tracking.local_tracker import local_tracker, wait_for_devices
+    from tvm_bnn.command_line.console import stage
 
     with local_tracker() as tracker, stage("starting emulated boards"), emulated_boards(boards, tracker):
         wait_for_devices(tracker, [emulated_key(board) for board in boards])
@@ -106,8 +105,8 @@ def _emulated_lab(boards: tuple[str, ...]) -> Iterator[Address]:
 
 
 def _measured(tracker: Address, key: str, artifact: Path, repeats: int) -> DeviceRecord:
-    from rpc.device_measurement import Plan, candidate, measure_on_device
-    from tvm_bnn.console import stage
+    from rpc.measuring.device_measurement import Plan, candidate, measure_on_device
+    from tvm_bnn.command_line.console import stage
 
     with stage(f"running on {key}"):
         (record,) = measure_on_device(tracker, key, [candidate(artifact)], Plan(repeats=repeats))
@@ -115,8 +114,8 @@ def _measured(tracker: Address, key: str, artifact: Path, repeats: int) -> Devic
 
 
 def _show(options: Options, records: list[DeviceRecord]) -> None:
-    from rpc.device_tables import print_boards
-    from rpc.records import append
+    from rpc.measuring.device_tables import print_boards
+    from rpc.measuring.records import append
 
     if options.record is not None:
         append(options.record, records)

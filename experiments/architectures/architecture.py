@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import nn
 
-from experiments.binarizers.binarizer import Binarizer
+from experiments.binarizers.parts.binarizer import Binarizer
 
 Kind: TypeAlias = Literal["cnn", "transformer", "mlp"]
 Task: TypeAlias = Literal["image", "detection", "points", "text", "audio", "matting"]

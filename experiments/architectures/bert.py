@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional
 
 from experiments.architectures.architecture import Architecture, InputSpec
-from experiments.binarizers.binarizer import Binarizer
-from experiments.binarizers.estimators import estimated_sign, inside
+from experiments.binarizers.parts.binarizer import Binarizer
+from experiments.binarizers.parts.estimators import estimated_sign, inside
 
 PAPER = "Devlin et al., BERT, NAACL 2019; Turc et al., 2019; Qin et al., BiBERT, ICLR 2022"
 

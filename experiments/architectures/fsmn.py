@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from experiments.architectures.architecture import Architecture, InputSpec
-from experiments.binarizers.binarizer import Binarizer
+from experiments.binarizers.parts.binarizer import Binarizer
 
 PAPER = "Zhang et al., Deep-FSMN, ICASSP 2018; Qin et al., BiFSMN, IJCAI 2022"
 _MEMORY = 5

@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn import functional
 
 from experiments.architectures.architecture import Architecture, InputSpec
-from experiments.binarizers.binarizer import Binarizer
-from tvm_bnn.benchmark.networks.parts import Residual
+from experiments.binarizers.parts.binarizer import Binarizer
+from tvm_bnn.bench.networks.parts import Residual
 
 PAPER = "Qin et al., BiMatting, NeurIPS 2023; Lin et al., Robust Video Matting, WACV 2022"
 _RESIDUE = 0.01

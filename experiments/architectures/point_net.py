@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from experiments.architectures.architecture import Architecture, InputSpec
-from experiments.binarizers.binarizer import Binarizer
+from experiments.binarizers.parts.binarizer import Binarizer
 
 PAPER = "Qi et al., PointNet, CVPR 2017; Qin et al., BiPointNet, ICLR 2021"
 _POINTS, _SMALL_POINTS = 1024, 256

@@ -10,8 +10,8 @@ from typing import Annotated
 import tyro
 
 from schedules.errors import UserError
-from tvm_bnn.command import finish
-from tvm_bnn.packages import require
+from tvm_bnn.command_line.command import finish
+from tvm_bnn.command_line.packages import require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ def _report(options: Options) -> int:
     from experiments.report.pages import pages
     from experiments.tracks.plan import RESULTS
     from experiments.tracks.result import latest, read
-    from tvm_bnn.artifact import write_atomically
+    from tvm_bnn.artifacts.artifact import write_atomically
 
     every = read(options.folder / RESULTS)
     known = list(dict.fromkeys(result.settings for result in every))

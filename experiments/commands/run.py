@@ -12,8 +12,8 @@ import tyro
 
 from experiments.commands.recipe_options import RATES, RecipeOptions
 from schedules.errors import UserError
-from tvm_bnn.command import finish
-from tvm_bnn.packages import require
+from tvm_bnn.command_line.command import finish
+from tvm_bnn.command_line.packages import require
 
 if TYPE_CHECKING:
     from experiments.tracks.plan import Plan

@@ -12,8 +12,8 @@ import tyro
 
 from experiments.commands.recipe_options import RecipeOptions
 from schedules.errors import UserError
-from tvm_bnn.command import finish
-from tvm_bnn.packages import require
+from tvm_bnn.command_line.command import finish
+from tvm_bnn.command_line.packages import require
 
 if TYPE_CHECKING:
     from experiments.training.job import Job
@@ -78,8 +78,8 @@ def job_of(options: Options) -> Job:
     UserError
         If a name is unknown, data is missing, or data and network do not fit.
     """
-    from experiments.architectures import find_architecture
-    from experiments.binarizers import find_binarizer
+    from experiments.architectures.catalog import find_architecture
+    from experiments.binarizers.catalog import find_binarizer
     from experiments.data.catalog import find_source
     from experiments.tracks.plan import Workload, load_data
     from experiments.training.job import Job
@@ -99,7 +99,7 @@ def job_of(options: Options) -> Job:
 
 def _trained(options: Options, job: Job, processes: Processes) -> Trained:
     """Train the full-precision twin if the recipe wants it, then the network."""
-    from experiments.binarizers import FLOAT
+    from experiments.binarizers.catalog import FLOAT
     from experiments.tracks.networks import plain
 
     wants_twin = job.binarizer.name != FLOAT.name and (job.recipe.from_float or job.recipe.distillation > 0)
@@ -125,9 +125,9 @@ def _conclude(options: Options, job: Job, trained: Trained) -> None:
     """Compile, test, print and keep what came of it."""
     import msgspec
 
-    from experiments.binarizers import FLOAT
-    from tvm_bnn.artifact import write_atomically
-    from tvm_bnn.console import stdout
+    from experiments.binarizers.catalog import FLOAT
+    from tvm_bnn.artifacts.artifact import write_atomically
+    from tvm_bnn.command_line.console import stdout
 
     result = {
         "network": job.name,

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from experiments.data import cifar10, coco, glue, image_net, model_net40, shape_net, speech_commands, voc
 from experiments.data.dataset import Dataset, Task
 from experiments.data.embedded import handwriting, portraits, reviews, scenes, solids, tones
+from experiments.data.published import cifar10, coco, glue, image_net, model_net40, shape_net, speech_commands, voc
 from schedules.errors import UserError
 
 

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import tyro
 
-import tvm_bnn
-from tvm_bnn.command import finish
-from tvm_bnn.packages import require
-
-ZOO = Path(tvm_bnn.__file__).parent / "zoo"
+from tvm_bnn.command_line.command import finish
+from tvm_bnn.command_line.packages import require
+from tvm_bnn.zoo.digits import DIGITS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Options:
     """Passes over the 1,437 training images."""
     seed: int = 0
     """Seeds the split, the initial weights and the order of the batches."""
-    output: Path = ZOO
+    output: Path = DIGITS.parent
     """Folder that receives digits.pt2 and digits_test.npz."""
     debug: bool = False
     """Show the traceback of an error."""

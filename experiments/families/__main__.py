@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import tyro
 
 from schedules.errors import UserError
-from tvm_bnn.command import finish
-from tvm_bnn.packages import require
+from tvm_bnn.command_line.command import finish
+from tvm_bnn.command_line.packages import require
 
 if TYPE_CHECKING:  # which imports PyTorch
     from experiments.families.family import Family
@@ -43,7 +43,7 @@ def compile_family(family: Family, target: str, folder: Path) -> Row:
     UserError
         If the model cannot be compiled, or disagrees with PyTorch.
     """
-    from tvm_bnn.compiler import compile_model
+    from tvm_bnn.compile.compiler import compile_model
 
     try:
         compiled = compile_model(family.build(), family.inputs(), target=target, output=folder / "model.so")

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-from experiments.families import (
-    ada_bin,
-    bert,
+from experiments.families.edge_cases import awkward, few_bits, grouped, look_alikes, transposed
+from experiments.families.family import Family
+from experiments.families.pictures import (
     bi_real,
     binary_net,
     bitorch,
     bnext,
-    brevitas,
     concat,
-    detection,
-    dorefa,
-    few_bits,
-    fourier,
-    fsmn,
-    grouped,
-    look_alikes,
-    matting,
     mlp,
-    multi_base,
-    point_net,
     react_net,
     real_to_binary,
-    shapes,
-    transposed,
     vgg_small,
-    weight_standardised,
     xnor_net,
     xnor_plus_plus,
 )
-from experiments.families.family import Family
+from experiments.families.quantizers import ada_bin, brevitas, dorefa, fourier, multi_base, weight_standardised
+from experiments.families.tasks import bert, detection, fsmn, matting, point_net
 
 FAMILIES: tuple[Family, ...] = (
     *mlp.FAMILIES,
@@ -60,5 +47,5 @@ FAMILIES: tuple[Family, ...] = (
     *fsmn.FAMILIES,
     *few_bits.FAMILIES,
     *look_alikes.FAMILIES,
-    *shapes.FAMILIES,
+    *awkward.FAMILIES,
 )

@@ -11,12 +11,12 @@ import tyro
 from experiments.parity.records import append, read
 from experiments.parity.table import markdown
 from schedules.errors import UserError
-from tvm_bnn.console import complain
-from tvm_bnn.packages import require
+from tvm_bnn.command_line.console import complain
+from tvm_bnn.command_line.packages import require
 
 if TYPE_CHECKING:  # both import PyTorch
-    from experiments.architectures import Architecture
-    from experiments.binarizers import Binarizer
+    from experiments.architectures.architecture import Architecture
+    from experiments.binarizers.parts.binarizer import Binarizer
 
 
 def main(
@@ -59,8 +59,8 @@ def main(
 
 
 def _chosen(architecture: str, binarizer: str) -> tuple[list[Architecture], list[Binarizer]]:
-    from experiments.architectures import ARCHITECTURES, find_architecture
-    from experiments.binarizers import BINARIZERS, PAPER, find_binarizer
+    from experiments.architectures.catalog import ARCHITECTURES, find_architecture
+    from experiments.binarizers.catalog import BINARIZERS, PAPER, find_binarizer
 
     every = {"all": [method.name for method in BINARIZERS], "paper": list(PAPER)}
     architectures = (

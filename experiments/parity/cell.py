@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 
-from experiments.architectures import Architecture
+from experiments.architectures.architecture import Architecture
 from experiments.architectures.calibration import calibrate, draw_offsets
-from experiments.binarizers import Binarizer
+from experiments.binarizers.parts.binarizer import Binarizer
 from experiments.complexity import complexity
 from experiments.parity.records import Cell
-from tvm_bnn.compiler import compile_model
-from tvm_bnn.report import Report
+from tvm_bnn.compile.compiler import compile_model
+from tvm_bnn.report.command import Report
 
 CLASSES = 10
 SEED = 0

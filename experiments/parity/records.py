@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from schedules import record_file
+from schedules.files import record_file
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):

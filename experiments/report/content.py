@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-from experiments.binarizers import FLOAT
+from experiments.binarizers.catalog import FLOAT
 from experiments.report.published import PUBLISHED
 from experiments.tracks.pairs import pairs
 from experiments.tracks.result import Result
 from experiments.tracks.track import TRACKS, Overall, Track
-from tvm_bnn.console import bytes_text, count_text, short_time_text
+from tvm_bnn.command_line.texts import bytes_text, count_text, short_time_text
 
 MISSING = "–"
 

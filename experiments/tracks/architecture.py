@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from experiments.architectures import find_architecture
+from experiments.architectures.catalog import find_architecture
 from experiments.metrics.overall import KINDS, om_arch
 from experiments.tracks import learning
 from experiments.tracks.pairs import pairs

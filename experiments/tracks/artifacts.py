@@ -10,10 +10,10 @@ import numpy as np
 
 from experiments.tracks.networks import Network
 from experiments.training.evaluation import test_inputs
-from schedules.target import Target, find_target
-from tvm_bnn.compiler import compile_model
-from tvm_bnn.report import Report
-from tvm_bnn.verification import Samples
+from schedules.machines.target import Target, find_target
+from tvm_bnn.compile.compiler import compile_model
+from tvm_bnn.report.command import Report
+from tvm_bnn.verifying.verification import Samples
 
 #: Test samples that the compiled network is held against PyTorch on.
 _VERIFIED = 16

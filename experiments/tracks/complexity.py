@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from experiments.architectures import find_architecture
-from experiments.binarizers import find_binarizer
+from experiments.architectures.catalog import find_architecture
+from experiments.binarizers.catalog import find_binarizer
 from experiments.complexity import complexity
 from experiments.metrics.overall import om_comp
 from experiments.tracks.artifacts import compiled

@@ -17,10 +17,10 @@ from typing import TypeVar
 
 import msgspec
 
-from rpc.measurement import Samples
-from schedules import host
+from rpc.measuring.measurement import Samples
 from schedules.errors import UserError
-from schedules.target import TARGETS
+from schedules.machines import host
+from schedules.machines.target import TARGETS
 
 NATIVE = "this machine"
 

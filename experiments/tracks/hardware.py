@@ -11,7 +11,7 @@ import msgspec
 import torch
 from torch import nn
 
-from experiments.binarizers import FLOAT
+from experiments.binarizers.catalog import FLOAT
 from experiments.metrics.overall import om_infer
 from experiments.tracks.artifacts import compiled
 from experiments.tracks.devices import NATIVE, Device, devices, measure_on, this_cpu
@@ -21,10 +21,10 @@ from experiments.tracks.result import Cell, Outcome, Result
 from experiments.tracks.track import Overall
 from experiments.training import objective
 from experiments.training.evaluation import test_inputs
-from rpc.measurement import Samples, measure
-from tvm_bnn.benchmark.peers import onnx_runtime, open_vino, torch_eager
-from tvm_bnn.benchmark.peers.unavailable import Unavailable
-from tvm_bnn.runtime import load
+from rpc.measuring.measurement import Samples, measure
+from tvm_bnn.artifacts.runtime import load
+from tvm_bnn.bench.peers import onnx_runtime, open_vino, torch_eager
+from tvm_bnn.bench.peers.unavailable import Unavailable
 
 NAME = "hardware"
 COMPILED, TWIN = "compiled", "float twin"

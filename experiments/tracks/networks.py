@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 from torch import nn
 
-from experiments.architectures import find_architecture
-from experiments.binarizers import FLOAT, find_binarizer
+from experiments.architectures.catalog import find_architecture
+from experiments.binarizers.catalog import FLOAT, find_binarizer
 from experiments.tracks.plan import Plan, load_data
 from experiments.tracks.result import Cell
 from experiments.training import checkpoint

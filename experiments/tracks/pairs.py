@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from experiments.binarizers import FLOAT
+from experiments.binarizers.catalog import FLOAT
 from experiments.tracks.result import Cell, Outcome, Result
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from experiments.architectures import ARCHITECTURES, Architecture, find_architecture
-from experiments.binarizers import BINARIZERS, FLOAT, PAPER
+from experiments.architectures.architecture import Architecture
+from experiments.architectures.catalog import ARCHITECTURES, find_architecture
+from experiments.binarizers.catalog import BINARIZERS, FLOAT, PAPER
 from experiments.data.catalog import DEFAULTS, Shape, find_source
 from experiments.data.dataset import Dataset, Task, kept
 from experiments.training.recipe import Recipe

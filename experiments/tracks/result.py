@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from rpc.measurement import Samples
-from schedules import record_file
-from tvm_bnn.benchmark.machine import Machine, this_machine, versions
+from rpc.measuring.measurement import Samples
+from schedules.files import record_file
+from tvm_bnn.bench.machine import Machine, this_machine, versions
 
 #: Raised when results cease to be comparable with older ones.
 PROTOCOL = 1

@@ -10,10 +10,10 @@ from statistics import fmean
 
 import msgspec
 
-from experiments.binarizers import FLOAT
+from experiments.binarizers.catalog import FLOAT
 from experiments.corruptions.catalog import SEVERITIES, corrupt
-from experiments.data.cifar10_c import load_corruption
 from experiments.data.dataset import InMemory, Split, first
+from experiments.data.published.cifar10_c import load_corruption
 from experiments.metrics.overall import om_robust
 from experiments.tracks.networks import Network, job_of, trained
 from experiments.tracks.pairs import pairs

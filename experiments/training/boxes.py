@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from experiments.architectures.anchors import decode, encode
+from experiments.architectures.boxes.anchors import decode, encode
 from experiments.data.dataset import Array
 from experiments.metrics.detection import Boxes, iou
 

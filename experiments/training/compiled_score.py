@@ -12,9 +12,9 @@ from torch import nn
 from experiments.data.dataset import Array
 from experiments.training.evaluation import evaluate_calls, test_inputs
 from experiments.training.job import Job
-from tvm_bnn.compiler import Compiled, compile_model
-from tvm_bnn.runtime import load
-from tvm_bnn.verification import Samples
+from tvm_bnn.artifacts.runtime import load
+from tvm_bnn.compile.compiler import Compiled, compile_model
+from tvm_bnn.verifying.verification import Samples
 
 _VERIFIED = 64
 

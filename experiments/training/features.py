@@ -11,7 +11,7 @@ import torch
 
 from experiments.architectures.architecture import Architecture, InputSpec
 from experiments.data.dataset import Array, Dataset
-from experiments.data.vocabulary import PADDING
+from experiments.data.reading.vocabulary import PADDING
 
 Features: TypeAlias = Callable[[Array], tuple[torch.Tensor, ...]]
 """Takes a batch of raw inputs as :class:`Dataset` has them, and returns what the network is called with."""

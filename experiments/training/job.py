@@ -7,8 +7,8 @@ import dataclasses
 import torch
 from torch import nn
 
-from experiments.architectures import Architecture
-from experiments.binarizers import Binarizer
+from experiments.architectures.architecture import Architecture
+from experiments.binarizers.parts.binarizer import Binarizer
 from experiments.data.dataset import Dataset
 from experiments.training.features import Features, features_for
 from experiments.training.recipe import Recipe

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from torch import nn
 
-from experiments.binarizers.layer import BinaryLayer, Real
+from experiments.binarizers.parts.layer import BinaryLayer, Real
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from experiments.architectures.anchors import decode
 from experiments.architectures.architecture import Architecture
+from experiments.architectures.boxes.anchors import decode
 from experiments.data.dataset import Array
 from experiments.metrics.detection import Boxes
 from experiments.training.boxes import centred, corners_of, multibox_loss, survivors

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import tyro
 
-from rpc.exposure import LOOPBACK, SERVER_PORT
-from rpc.tracker_protocol import DEFAULT_PORT
+from rpc.tracking.exposure import LOOPBACK, SERVER_PORT
+from rpc.tracking.tracker_protocol import DEFAULT_PORT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Options:
 def main(arguments: list[str]) -> None:
     """Run the command."""
     options = tyro.cli(Options, args=arguments, prog="python -m rpc board-image")
-    from rpc.board_image import write_board_image
-    from rpc.tracker_client import parse_address
+    from rpc.boards.board_image import write_board_image
+    from rpc.tracking.tracker_client import parse_address
 
     tracker = parse_address(options.tracker)
     size = write_board_image(options.output, options.board, options.key or options.board, tracker, options.port)

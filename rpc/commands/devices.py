@@ -8,8 +8,8 @@ from typing import Literal
 
 import tyro
 
-from rpc.exposure import LOOPBACK
-from rpc.tracker_protocol import DEFAULT_PORT
+from rpc.tracking.exposure import LOOPBACK
+from rpc.tracking.tracker_protocol import DEFAULT_PORT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +27,12 @@ def main(arguments: list[str]) -> None:
     options = tyro.cli(Options, args=arguments, prog="python -m rpc devices")
     import msgspec
 
-    from rpc.tracker_client import parse_address, summary
+    from rpc.tracking.tracker_client import parse_address, summary
 
     found = summary(parse_address(options.tracker))
     if options.format == "json":
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
     else:
-        from rpc.device_tables import print_devices
+        from rpc.measuring.device_tables import print_devices
 
         print_devices(found)

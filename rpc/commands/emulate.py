@@ -9,8 +9,8 @@ from typing import Annotated
 
 import tyro
 
-from rpc.exposure import LOOPBACK
-from rpc.tracker_protocol import DEFAULT_PORT
+from rpc.tracking.exposure import LOOPBACK
+from rpc.tracking.tracker_protocol import DEFAULT_PORT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Options:
 def main(arguments: list[str]) -> None:
     """Run the command."""
     options = tyro.cli(Options, args=arguments, prog="python -m rpc emulate")
-    from rpc.emulated_boards import emulated_boards
-    from rpc.tracker_client import parse_address
+    from rpc.boards.emulated_boards import emulated_boards
+    from rpc.tracking.tracker_client import parse_address
 
     # The servers are to go with this process, however it is asked to end.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

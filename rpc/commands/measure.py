@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from rpc.exposure import LOOPBACK
-from rpc.tracker_protocol import DEFAULT_PORT
+from rpc.tracking.exposure import LOOPBACK
+from rpc.tracking.tracker_protocol import DEFAULT_PORT
 from schedules.errors import UserError
 
 if TYPE_CHECKING:
-    from rpc.device_measurement import Plan
+    from rpc.measuring.device_measurement import Plan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,10 +64,10 @@ def main(arguments: list[str]) -> None:
 def _measure(options: Options) -> None:
     import msgspec
 
-    from rpc.device_measurement import candidate, measure_on_device
-    from rpc.device_tables import print_records
-    from rpc.records import append
-    from rpc.tracker_client import parse_address
+    from rpc.measuring.device_measurement import candidate, measure_on_device
+    from rpc.measuring.device_tables import print_records
+    from rpc.measuring.records import append
+    from rpc.tracking.tracker_client import parse_address
 
     candidates = [candidate(path, options.samples, options.verify) for path in options.artifacts]
     found = measure_on_device(parse_address(options.tracker), options.key, candidates, _plan(options), _say)
@@ -80,8 +80,8 @@ def _measure(options: Options) -> None:
 
 
 def _plan(options: Options) -> Plan:
-    from rpc.device_measurement import Plan
-    from rpc.shared_secret import read_secret
+    from rpc.measuring.device_measurement import Plan
+    from rpc.tracking.shared_secret import read_secret
 
     return Plan(
         repeats=options.repeats,

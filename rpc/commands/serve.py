@@ -9,8 +9,8 @@ from typing import Annotated
 
 import tyro
 
-from rpc.exposure import LOOPBACK, SERVER_PORT, warn_if_exposed
-from rpc.tracker_protocol import DEFAULT_PORT
+from rpc.tracking.exposure import LOOPBACK, SERVER_PORT, warn_if_exposed
+from rpc.tracking.tracker_protocol import DEFAULT_PORT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,10 +38,10 @@ class Options:
 def main(arguments: list[str]) -> None:
     """Run the command; the server takes the process over."""
     options = tyro.cli(Options, args=arguments, prog="python -m rpc serve")
-    from rpc.board_server import PROGRAM, board_server
-    from rpc.shared_secret import read_secret
-    from rpc.tracker_client import parse_address
-    from schedules import host
+    from rpc.boards.board_server import PROGRAM, board_server
+    from rpc.tracking.shared_secret import read_secret
+    from rpc.tracking.tracker_client import parse_address
+    from schedules.machines import host
 
     read_secret(options.secret)
     meaning = (

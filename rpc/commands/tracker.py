@@ -7,8 +7,8 @@ import importlib.util
 
 import tyro
 
-from rpc.exposure import LOOPBACK, warn_if_exposed
-from rpc.tracker_protocol import DEFAULT_PORT
+from rpc.tracking.exposure import LOOPBACK, warn_if_exposed
+from rpc.tracking.tracker_protocol import DEFAULT_PORT
 from schedules.errors import UserError
 
 
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
     options = tyro.cli(Options, args=arguments, prog="python -m rpc tracker")
     if importlib.util.find_spec("tornado") is None:
         raise UserError("tracker: the package 'tornado' is not installed; pip install 'tvm-bnn[rpc]'")
-    from rpc.tracker import run_tracker
+    from rpc.tracking.tracker import run_tracker
 
     warn_if_exposed("tracker", options.host, "whoever reaches it can take devices and offer false ones")
     run_tracker(options.host, options.port)

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import tyro
 
-from rpc.exposure import LOOPBACK, SERVER_PORT
-from rpc.tracker_protocol import DEFAULT_PORT
+from rpc.tracking.exposure import LOOPBACK, SERVER_PORT
+from rpc.tracking.tracker_protocol import DEFAULT_PORT
 from schedules.errors import UserError
 
 
@@ -49,7 +49,7 @@ def ssh_command(options: Options) -> list[str]:
     UserError
         If the tracker's address is none, or the login would be taken for an option.
     """
-    from rpc.tracker_client import parse_address
+    from rpc.tracking.tracker_client import parse_address
 
     tracker = parse_address(options.tracker)
     if options.login.startswith("-"):

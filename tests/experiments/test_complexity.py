@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from experiments.architectures import find_architecture
-from experiments.binarizers import FLOAT, find_binarizer
+from experiments.architectures.catalog import find_architecture
+from experiments.binarizers.catalog import FLOAT, find_binarizer
 from experiments.complexity import Complexity, compiled_complexity, complexity
 
 #: Architecture, classes, multiply-accumulates and parameters in float, tolerance, source.
@@ -121,7 +121,7 @@ def test_counting_leaves_the_network_as_it_was():
 
 
 def test_the_compiled_network_computes_what_theory_says(tmp_path):
-    from tvm_bnn.compiler import compile_model
+    from tvm_bnn.compile.compiler import compile_model
 
     architecture = find_architecture("vgg-small")
     torch.manual_seed(0)

@@ -5,7 +5,7 @@ import pytest
 import tvm
 from tvm import relax
 
-from relay_passes import dialect, lower  # noqa: F401  (declares the bnn operators and how they lower)
+from relay_passes.lower import lower
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from tvm.script import relax as R
 from relay_passes import dialect, pipeline
 from relay_passes.rewrite import bindings
 from schedules.errors import UserError
-from schedules.isa import ISAS
+from schedules.machines.isa import ISAS
 
 
 def identity():

@@ -12,13 +12,14 @@ import pytest
 import tvm
 from tvm import relax
 
-from rpc import libbnn, reference_samples
-from rpc.board_server import PROGRAM, board_server
-from rpc.local_tracker import local_tracker, wait_for_devices
-from rpc.reference_samples import ReferenceSamples
-from schedules import host
-from schedules.link import linker
-from schedules.target import find_target
+from rpc.boards import libbnn
+from rpc.boards.board_server import PROGRAM, board_server
+from rpc.measuring import reference_samples
+from rpc.measuring.reference_samples import ReferenceSamples
+from rpc.tracking.local_tracker import local_tracker, wait_for_devices
+from schedules.machines import host
+from schedules.machines.link import linker
+from schedules.machines.target import find_target
 from tvm_bnn.deployment.seal import FORMAT_VERSION, sealed
 
 #: Servers ask the tracker so often in tests, where everything is near.

@@ -3,12 +3,12 @@ import pytest
 import tvm
 from tvm import te
 
-from relay_passes.pack_layers import block_channels
-from schedules import bits
-from schedules.bitpack import wide
-from schedules.border import border_table
-from schedules.kernel import BINARY_CONV2D, BINARY_MATMUL
-from schedules.window import Window
+from relay_passes.pack.pack_layers import block_channels
+from schedules.kernels.binary import bits
+from schedules.kernels.binary.bitpack import wide
+from schedules.kernels.binary.border import border_table
+from schedules.kernels.table import BINARY_CONV2D, BINARY_MATMUL
+from schedules.kernels.window import Window
 
 
 @pytest.fixture

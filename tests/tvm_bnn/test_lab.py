@@ -7,11 +7,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from rpc import emulation, reference_samples
-from rpc.artifact_facts import read_artifact
-from rpc.records import read
-from schedules import host
-from tvm_bnn.artifact import read_artifact as read_whole
+from rpc.boards import emulation
+from rpc.formats.artifact_facts import read_artifact
+from rpc.measuring import reference_samples
+from rpc.measuring.records import read
+from schedules.machines import host
+from tvm_bnn.artifacts.artifact import read_artifact as read_whole
 from tvm_bnn.lab import main
 
 

@@ -1,1 +1,1 @@
-"""A compiled model for programs without Python: a sealed library, a small C runtime and an example in one folder."""
+"""The deployed form, which needs neither Python nor TVM: plan, seal, folder, execution. Imports artifacts."""

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rpc import emulation
-from rpc.libbnn import EXAMPLE, FOLDER, SOURCES, SYSTEM_LIBRARIES
-from rpc.runtime_libraries import cache_folder, cached
+from rpc.boards import emulation
+from rpc.boards.libbnn import EXAMPLE, FOLDER, SOURCES, SYSTEM_LIBRARIES
+from rpc.boards.runtime_libraries import cache_folder, cached
 from schedules.errors import UserError
-from schedules.link import compile_program, link_triple
-from schedules.target import Target
-from tvm_bnn.artifact import Manifest, TensorSpec
+from schedules.machines.link import compile_program, link_triple
+from schedules.machines.target import Target
+from tvm_bnn.artifacts.artifact import Manifest, TensorSpec
 
 Array = npt.NDArray[Any]
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import tvm
 from tvm import relax
 
-from rpc.libbnn import CMAKE, EXAMPLE, FOLDER, HEADER, PRIVATE_HEADERS, SOURCES, SYSTEM_LIBRARIES
-from schedules import stack
+from rpc.boards.libbnn import CMAKE, EXAMPLE, FOLDER, HEADER, PRIVATE_HEADERS, SOURCES, SYSTEM_LIBRARIES
 from schedules.errors import UserError
-from schedules.link import Toolchain, compile_program, linker
-from schedules.target import Target
-from tvm_bnn.artifact import Manifest, write_atomically
+from schedules.lowering import stack
+from schedules.machines.link import Toolchain, compile_program, linker
+from schedules.machines.target import Target
+from tvm_bnn.artifacts.artifact import Manifest, write_atomically
 from tvm_bnn.deployment.description import description
 from tvm_bnn.deployment.plan import Plan, lower_memory, plan_of
 from tvm_bnn.deployment.seal import sealed

@@ -1,1 +1,1 @@
-"""What users bring, read: PyTorch programs and ONNX files become float Relax, each beside a reference that runs it."""
+"""From a model, whoever wrote it, to Relax and a reference that runs it. Imports artifacts and below."""

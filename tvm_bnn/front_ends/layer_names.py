@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import tvm
 from tvm import relax
 
-from relay_passes.part_names import without_signs
+from relay_passes.analysis.part_names import without_signs
 from relay_passes.rewrite import MAIN, bindings, named
 
 

@@ -12,14 +12,14 @@ import torch
 from torch.export import ExportedProgram
 
 from schedules.errors import UserError
-from tvm_bnn.front_ends.batch import at_batch
-from tvm_bnn.front_ends.export import export_module
-from tvm_bnn.front_ends.factory import Factory
-from tvm_bnn.front_ends.precision import in_float32, stored_bytes
+from tvm_bnn.command_line.packages import require
 from tvm_bnn.front_ends.source import Imported, Source
-from tvm_bnn.front_ends.torch_program import import_program, read_program
-from tvm_bnn.front_ends.torch_reference import TorchReference
-from tvm_bnn.packages import require
+from tvm_bnn.front_ends.torch_model.batch import at_batch
+from tvm_bnn.front_ends.torch_model.export import export_module
+from tvm_bnn.front_ends.torch_model.factory import Factory
+from tvm_bnn.front_ends.torch_model.precision import in_float32, stored_bytes
+from tvm_bnn.front_ends.torch_model.program import import_program, read_program
+from tvm_bnn.front_ends.torch_model.reference import TorchReference
 
 Given = str | os.PathLike[str] | torch.nn.Module | Factory
 
@@ -67,9 +67,9 @@ def _of_program(given: ExportedProgram, name: str, sha256: str, batch: int | Non
 def _of_onnx(path: Path, batch: int | None) -> Source:
     require(f"model '{path}'", "tvm-bnn[onnx]", "onnx", "onnxruntime")
     # Late: both are optional.
-    from tvm_bnn.front_ends.onnx_file import digest
-    from tvm_bnn.front_ends.onnx_graph import OnnxModel
-    from tvm_bnn.front_ends.onnx_reference import OnnxReference
+    from tvm_bnn.front_ends.onnx_model.file import digest
+    from tvm_bnn.front_ends.onnx_model.graph import OnnxModel
+    from tvm_bnn.front_ends.onnx_model.reference import OnnxReference
 
     model = OnnxModel(path, batch)
     return Source(path.stem, digest(path), model.translate, lambda sign_zero: OnnxReference(model.standard, sign_zero))

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tvm
 
-from relay_passes.settle_sign_zero import SignZero
+from relay_passes.simplify.settle_sign_zero import SignZero
 
 Array = npt.NDArray[Any]
 

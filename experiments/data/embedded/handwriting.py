@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from experiments.data.dataset import Dataset, InMemory
-from experiments.data.picture_files import resized
+from experiments.data.reading.picture_files import resized
 
 _LARGEST, _TRAIN = 16, 1437
 

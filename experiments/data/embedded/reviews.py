@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from experiments.data.dataset import Dataset, InMemory
-from experiments.data.vocabulary import Vocabulary, padded
+from experiments.data.reading.vocabulary import Vocabulary, padded
 
 _THINGS = ("film", "story", "plot", "cast", "script", "music", "ending", "picture", "scene", "book", "song", "play")
 _ADVERBS = ("", "", "really", "quite", "so", "simply", "often", "always")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from experiments.data.dataset import Array, Dataset, InMemory
-from experiments.data.model_net40 import normalized
+from experiments.data.published.model_net40 import normalized
 
 _BLUR, _STRETCH = 0.03, 0.25
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from experiments.architectures import ARCHITECTURES, find_architecture
 from experiments.architectures.calibration import calibrate, draw_offsets
-from experiments.binarizers import BINARIZERS, FLOAT, find_binarizer
-from experiments.binarizers.layer import BinaryLayer, BinaryMatmul
+from experiments.architectures.catalog import ARCHITECTURES, find_architecture
+from experiments.binarizers.catalog import BINARIZERS, FLOAT, find_binarizer
+from experiments.binarizers.parts.layer import BinaryLayer, BinaryMatmul
 from schedules.errors import UserError
 
 EVERY = pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda architecture: architecture.name)

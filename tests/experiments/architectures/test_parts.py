@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from experiments.architectures.faster_rcnn import RegionAlign, hat
+from experiments.architectures.boxes.faster_rcnn import RegionAlign, hat
 from experiments.architectures.matting import ConvGRU, uncertain
 from experiments.architectures.point_net import EntropyMaximum, entropy_shift
-from experiments.binarizers import FLOAT, find_binarizer
+from experiments.binarizers.catalog import FLOAT, find_binarizer
 
 
 @pytest.mark.parametrize(("points", "shift"), [(1024, 3.2041), (4096, 3.5836)])

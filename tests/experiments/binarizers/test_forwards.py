@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from experiments.binarizers import find_binarizer
+from experiments.binarizers.catalog import find_binarizer
 
 WEIGHTS = [[0.5, -0.25, 1.0], [-1.0, 0.5, 0.5]]  # signs + - + and - + +; mean magnitudes 1.75 / 3 and 2 / 3
 

@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from experiments.binarizers import find_binarizer
-from experiments.binarizers.estimators import estimated_sign, inside, sign
-from experiments.binarizers.fda import FIRST_TERMS, FourierSign, series_slope
-from experiments.binarizers.geometry import Geometry
-from experiments.binarizers.layer import ScaledSigns
-from experiments.binarizers.lq_nets import fitted
-from experiments.binarizers.react_net import bend
-from experiments.binarizers.recu import brought_to_laplace
-from experiments.binarizers.scales import standardised
+from experiments.binarizers.catalog import find_binarizer
+from experiments.binarizers.gradient_error.fda import FIRST_TERMS, FourierSign, series_slope
+from experiments.binarizers.gradient_error.react_net import bend
+from experiments.binarizers.gradient_error.recu import brought_to_laplace
+from experiments.binarizers.parts.estimators import estimated_sign, inside, sign
+from experiments.binarizers.parts.geometry import Geometry
+from experiments.binarizers.parts.layer import ScaledSigns
+from experiments.binarizers.parts.scales import standardised
+from experiments.binarizers.quantization_error.lq_nets import fitted
 
 GEOMETRY = Geometry("linear", 6, 4)
 POINTS = torch.tensor([[-3.0, -1.0, -0.75, -0.2, 0.0, 0.3], [0.9, 1.0, 1.1, 2.0, -0.5, 0.5]])

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from experiments.binarizers import BINARIZERS, FLOAT, PAPER, find_binarizer
-from experiments.binarizers.layer import BinaryLayer, ScaledSigns
+from experiments.binarizers.catalog import BINARIZERS, FLOAT, PAPER, find_binarizer
+from experiments.binarizers.parts.layer import BinaryLayer, ScaledSigns
 from schedules.errors import UserError
 
 EVERY = pytest.mark.parametrize("binarizer", [*BINARIZERS, FLOAT], ids=lambda binarizer: binarizer.name)

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from experiments.binarizers import BINARIZERS, find_binarizer
-from experiments.binarizers.fda import share_of, terms_of
-from experiments.binarizers.ir_net import t_of
-from experiments.binarizers.rbnn import nearest_rotation, rows_and_columns
-from experiments.binarizers.recu import tau_of
+from experiments.binarizers.catalog import BINARIZERS, find_binarizer
+from experiments.binarizers.gradient_error.fda import share_of, terms_of
+from experiments.binarizers.gradient_error.ir_net import t_of
+from experiments.binarizers.gradient_error.recu import tau_of
+from experiments.binarizers.quantization_error.rbnn import nearest_rotation, rows_and_columns
 
 
 def test_tau_rises_from_its_first_to_its_last_value():

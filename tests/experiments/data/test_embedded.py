@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.architectures import ARCHITECTURES
+from experiments.architectures.catalog import ARCHITECTURES
 from experiments.data.catalog import DEFAULTS, SOURCES, Shape, find_source
 from experiments.data.embedded import portraits, reviews, scenes, solids
-from experiments.data.vocabulary import END, START, UNKNOWN, Vocabulary
+from experiments.data.reading.vocabulary import END, START, UNKNOWN, Vocabulary
 from schedules.errors import UserError
 
 SMALL = {"image": (1, 16, 16), "detection": (3, 32, 32), "points": (3, 64), "text": (24,), "audio": (1, 32, 32)}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from experiments.architectures import ARCHITECTURES, find_architecture
-from experiments.binarizers import BINARIZERS, find_binarizer
+from experiments.architectures.catalog import ARCHITECTURES, find_architecture
+from experiments.binarizers.catalog import BINARIZERS, find_binarizer
 from experiments.parity.cell import run_cell
 
 #: One for each task, with methods that between them have every kind of scale and of activation.

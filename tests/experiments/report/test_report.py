@@ -9,7 +9,7 @@ from experiments.report import content
 from experiments.report.pages import pages
 from experiments.tracks import training
 from experiments.tracks.result import Cell, Outcome, Result, append
-from rpc.measurement import Samples
+from rpc.measuring.measurement import Samples
 
 
 def result(track, architecture, algorithm, values, variant="", facts=None, data="digits"):

@@ -8,8 +8,8 @@ import pytest
 
 from experiments.tracks import devices, hardware
 from experiments.tracks.devices import Board, Device, Measured, decoded, target_for
-from schedules import host
 from schedules.errors import UserError
+from schedules.machines import host
 
 RECORD = {
     "artifact": "net.so",

@@ -6,7 +6,7 @@ import math
 import msgspec
 import pytest
 
-from experiments.binarizers import FLOAT, PAPER
+from experiments.binarizers.catalog import FLOAT, PAPER
 from experiments.grid.pending import pending
 from experiments.grid.run_grid import run_grid
 from experiments.tracks import hardware, robustness, training

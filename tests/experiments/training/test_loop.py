@@ -7,9 +7,9 @@ import msgspec
 import pytest
 import torch
 
-from experiments.architectures import find_architecture
-from experiments.binarizers import FLOAT, find_binarizer
-from experiments.binarizers.layer import BinaryLayer, Real
+from experiments.architectures.catalog import find_architecture
+from experiments.binarizers.catalog import FLOAT, find_binarizer
+from experiments.binarizers.parts.layer import BinaryLayer, Real
 from experiments.data.catalog import Shape, find_source
 from experiments.training import checkpoint
 from experiments.training.job import Job, start_from

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.architectures.anchors import encode
+from experiments.architectures.boxes.anchors import encode
 from experiments.data.dataset import Dataset, InMemory
 from experiments.metrics.detection import Boxes
 from experiments.training import objective

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.architectures import find_architecture
-from experiments.architectures.anchors import encode
-from experiments.binarizers import find_binarizer
+from experiments.architectures.boxes.anchors import encode
+from experiments.architectures.catalog import find_architecture
+from experiments.binarizers.catalog import find_binarizer
 from experiments.data.catalog import Shape, find_source
 from experiments.metrics.detection import Boxes
 from experiments.training.boxes import multibox_loss

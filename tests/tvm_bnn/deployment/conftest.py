@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from rpc import emulation
-from schedules.link import compile_program, link_triple
-from tvm_bnn.compile import ZOO
-from tvm_bnn.compiler import compile_model
+from rpc.boards import emulation
+from schedules.machines.link import compile_program, link_triple
+from tvm_bnn.compile.compiler import compile_model
+from tvm_bnn.zoo.digits import DIGITS
 
 HERE = Path(__file__).parent
 
@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 def native(tmp_path_factory):
     """The embedded network for this machine: its report, with the folder's sizes."""
     folder = tmp_path_factory.mktemp("native")
-    return compile_model(ZOO / "digits.pt2", output=folder / "digits.so", deploy=folder / "deployed", verify=False)
+    return compile_model(DIGITS, output=folder / "digits.so", deploy=folder / "deployed", verify=False)
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +28,7 @@ def arm(tmp_path_factory):
     """The embedded network for a 64-bit ARM board."""
     folder = tmp_path_factory.mktemp("arm")
     options = {"output": folder / "digits.so", "deploy": folder / "deployed", "verify": False}
-    return compile_model(ZOO / "digits.pt2", target="arm", **options)
+    return compile_model(DIGITS, target="arm", **options)
 
 
 class Wide(nn.Module):

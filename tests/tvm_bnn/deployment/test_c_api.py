@@ -5,8 +5,8 @@ import ctypes
 import numpy as np
 import pytest
 
-from rpc import emulation
-from schedules import host
+from rpc.boards import emulation
+from schedules.machines import host
 
 MUTANTS = 10_000
 

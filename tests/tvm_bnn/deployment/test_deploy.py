@@ -11,16 +11,16 @@ from torch import nn
 from torch.nn import functional as F
 
 import tvm_bnn
-from rpc import emulation
-from schedules import host
+from rpc.boards import emulation
 from schedules.errors import UserError
-from schedules.target import find_target
-from tvm_bnn.artifact import read_artifact
-from tvm_bnn.compile import ZOO
-from tvm_bnn.compiler import compile_model
-from tvm_bnn.deployment.check import run_example
+from schedules.machines import host
+from schedules.machines.target import find_target
+from tvm_bnn.artifacts.artifact import read_artifact
+from tvm_bnn.compile.compiler import compile_model
 from tvm_bnn.deployment.seal import sealed
-from tvm_bnn.sample_files import digits_samples
+from tvm_bnn.verifying.deployed import run_example
+from tvm_bnn.verifying.sample_files import digits_samples
+from tvm_bnn.zoo.digits import DIGITS
 
 
 def folder_of(compiled):
@@ -152,7 +152,7 @@ def test_an_artifact_for_a_32_bit_board_is_a_deployed_model_and_is_executed(tmp_
         pytest.skip(missing)
     target = '{"kind": "llvm", "mtriple": "armv7l-unknown-linux-gnueabihf", "mcpu": "cortex-a7", "mattr": ["+neon"]}'
     options = {"output": tmp_path / "digits.so", "deploy": tmp_path / "deployed", "samples": digits_samples()}
-    report = compile_model(ZOO / "digits.pt2", target=target, **options).report
+    report = compile_model(DIGITS, target=target, **options).report
     assert report.parity.agreeing == report.parity.samples == 360
     assert report.deployed.checked == "the same bytes as the artifact's on 3 random inputs, executed under emulation"
     manifest, library = read_artifact(tmp_path / "digits.so")

@@ -6,8 +6,8 @@ import tvm
 from tvm import relax
 
 from schedules.errors import UserError
-from schedules.target import find_target
-from tvm_bnn.cpu_features import needed_features
+from schedules.machines.target import find_target
+from tvm_bnn.compile.cpu_features import needed_features
 from tvm_bnn.deployment.description import description
 from tvm_bnn.deployment.plan import ALIGNMENT, lower_memory, plan_of
 

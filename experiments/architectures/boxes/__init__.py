@@ -1,0 +1,1 @@
+"""Detectors, and the anchors that they share. Imports pictures."""

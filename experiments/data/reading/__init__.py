@@ -1,0 +1,1 @@
+"""How pictures, sounds and words are read. Imports dataset."""

@@ -1,0 +1,1 @@
+"""Families of networks that classify pictures. Imports building_blocks."""

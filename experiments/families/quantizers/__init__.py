@@ -1,0 +1,1 @@
+"""Families that differ in how they quantize: weights reshaped, offsets, bases, comparisons. Imports building_blocks."""

@@ -1,0 +1,1 @@
+"""Families for boxes, clouds, text, sounds and mattes. Imports building_blocks."""

@@ -1,0 +1,1 @@
+"""Second phase: sign + convolution or product to the ``bnn`` dialect on sign tensors. Imports analysis and below."""

@@ -1,0 +1,91 @@
+"""Compute at compile time whatever depends on constants alone.
+
+Before: ``scale = reshape(const, (1, C, 1, 1))``. After: ``scale`` is a constant.
+Before: ``y = x + 0 * noise(x)``.                 After: ``y = x``.
+Before: ``where(x >= 0, full_like(x, 1), z)``.    After: ``where(x >= 0, 1, z)``.
+TVM's own FoldConstant compiles every operator; on a ResNet-18 NumPy is twenty times as fast.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tvm
+from tvm import relax
+
+from relay_passes.analysis.evaluate import ELEMENTWISE, Array, can_evaluate, evaluate
+from relay_passes.dialect import dtype_of, shape_of
+from relay_passes.rewrite import Expr, Rewriter, array_of, constant, is_constant, is_tensor, op_name
+
+_FILLED = {"relax.ones_like": 1, "relax.zeros_like": 0}
+
+
+class _Fold(Rewriter):
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers: dict[Expr, Array | None] = {}
+
+    def call(self, node: relax.Call) -> Expr:
+        node = self._with_numbers(node)
+        neutral = self._without_zeros(node)
+        return self._folded(node) if neutral is None else neutral
+
+    def _with_numbers(self, node: relax.Call) -> relax.Call:
+        """Return an elementwise call with one number in place of each tensor of it, where another has its shape."""
+        if op_name(node) not in ELEMENTWISE:
+            return node
+        numbers = [None if is_constant(arg) or not is_tensor(arg) else self._number(arg) for arg in node.args]
+        if all(number is None for number in numbers):
+            return node
+        others = [arg for arg, number in zip(node.args, numbers, strict=True) if number is None and is_tensor(arg)]
+        if shape_of(self.builder.normalize(node)) not in map(shape_of, others):
+            return node
+        args = [
+            arg if number is None else relax.const(number, str(number.dtype))
+            for arg, number in zip(node.args, numbers, strict=True)
+        ]
+        return relax.Call(node.op, args, node.attrs, node.ty_args, node.span)
+
+    def _number(self, value: Expr) -> Array | None:
+        """Return the number that a tensor consists of; None if there are several, or it is not known."""
+        if value not in self._numbers:
+            self._numbers[value] = self._found_number(value)
+        return self._numbers[value]
+
+    def _found_number(self, value: Expr) -> Array | None:
+        made = self.definition(value)
+        name, dtype = op_name(made), dtype_of(value)
+        if is_constant(made):
+            return array_of(made) if not shape_of(made) else None
+        if name in _FILLED:
+            return np.array(_FILLED[name], dtype)
+        if name == "relax.full_like":
+            return array_of(made.args[1]).astype(dtype) if is_constant(made.args[1]) else None
+        if name not in ELEMENTWISE:
+            return None
+        numbers = [self._number(arg) for arg in made.args if is_tensor(arg)]
+        known = [number for number in numbers if number is not None]
+        return evaluate(made, known) if len(known) == len(numbers) else None
+
+    def _without_zeros(self, node: relax.Call) -> Expr | None:
+        """Return what a product with zeros or a sum with them comes to; zero times infinity is taken for zero."""
+        name = op_name(node)
+        if name not in {"relax.multiply", "relax.add"}:
+            return None
+        for other, value in (tuple(node.args), tuple(node.args)[::-1]):
+            if is_constant(value) and not is_constant(other) and not array_of(value).any():
+                made = self.builder.normalize(node)
+                if name == "relax.multiply":
+                    return constant(np.zeros(shape_of(made), dtype_of(made)))
+                return other if shape_of(other) == shape_of(made) else None
+        return None
+
+    def _folded(self, node: relax.Call) -> Expr:
+        tensors = [arg for arg in node.args if is_tensor(arg)]
+        if not tensors or not all(is_constant(arg) for arg in tensors) or not can_evaluate(node):
+            return node
+        return constant(evaluate(node, [array_of(arg) for arg in tensors]))
+
+
+def fold_constants(module: tvm.IRModule) -> tvm.IRModule:
+    """Replace calls whose tensor operands are all constant by their values."""
+    return _Fold().run(module)

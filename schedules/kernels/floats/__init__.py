@@ -1,0 +1,1 @@
+"""Float layers: convolutions, images as planes, Winograd's filtering. Imports only kernels."""

@@ -1,0 +1,4 @@
+"""What happens to scheduled TIR on its way to LLVM: one rewrite a file, and the stack that orders them.
+
+Imports amx and below.
+"""

@@ -1,0 +1,133 @@
+"""``python -m rpc``: what the commands say and write."""
+
+import subprocess
+import sys
+
+import pytest
+
+from rpc.__main__ import COMMANDS, main
+from rpc.boards.board_image import write_board_image
+from rpc.commands import serve, tunnel
+from rpc.tracking.exposure import is_loopback, warn_if_exposed
+from rpc.tracking.tracker_client import Address
+from schedules.errors import UserError
+from schedules.machines import host
+
+TRACKER = Address("127.0.0.1", 9190)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_comes_without_tvm(name):
+    code = f"""
+import sys
+from rpc.__main__ import main
+try:
+    main([{name!r}, "--help"])
+except SystemExit:
+    pass
+assert not {{"tvm", "tornado", "numpy"}} & sys.modules.keys(), sorted(sys.modules)
+"""
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert "--help" in finished.stdout
+
+
+def test_a_command_that_is_none_is_refused(capsys):
+    assert main(["measur"]) == 2
+    assert "usage: python -m rpc COMMAND" in capsys.readouterr().err
+
+
+def test_an_error_is_one_line(capsys):
+    assert main(["devices", "--tracker", "127.0.0.1:1"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: tracker 127.0.0.1:1 cannot be reached")
+    assert said.count("\n") == 1
+
+
+def test_devices_are_listed(tracker, offer, capsys):
+    assert main(["devices", "--tracker", str(tracker)]) == 0
+    assert "no devices" in capsys.readouterr().out
+    offer("board")
+    assert main(["devices", "--tracker", str(tracker)]) == 0
+    shown = capsys.readouterr().out
+    assert "board" in shown
+    assert "free" in shown
+    assert host.machine() in shown
+    assert main(["devices", "--tracker", str(tracker), "--format", "json"]) == 0
+    assert '"key":"board"' in capsys.readouterr().out
+
+
+def test_a_measurement_is_printed_and_recorded(tracker, offer, artifact, tmp_path, capsys):
+    from rpc.measuring.records import read
+
+    offer("board")
+    words = [str(artifact), str(artifact), "--key", "board", "--tracker", str(tracker), "--repeats", "8", "--profile"]
+    assert main(["measure", *words, "--record", str(tmp_path / "lab.jsonl")]) == 0
+    shown = capsys.readouterr().out
+    assert "5 of 5 samples" in shown
+    assert "(median of 8)" in shown
+    assert "total" in shown
+    records = read(tmp_path / "lab.jsonl")
+    assert [record.artifact for record in records] == ["sums.so", "sums.so"]
+    assert records[0].board.kernel
+    assert records[0].board.libc
+
+
+def test_measure_asks_for_an_artifact(capsys):
+    assert main(["measure", "--key", "board"]) == 1
+    assert "at least one artifact" in capsys.readouterr().err
+
+
+def test_an_image_is_small_and_starts(tmp_path):
+    target = "native" if host.machine() in {"x86_64", "aarch64"} else "rpi4"
+    size = write_board_image(tmp_path / "image", target, "desk", TRACKER, 9091)
+    assert size < 10e6
+    assert size == sum(file.stat().st_size for file in (tmp_path / "image").iterdir())
+    finished = subprocess.run(
+        [str(tmp_path / "image" / "start.sh"), "--nonsense", "1"], capture_output=True, text=True, check=False
+    )
+    assert "no such option" in finished.stderr
+    unit = (tmp_path / "image" / "tvm-bnn-board.service").read_text()
+    assert "DynamicUser=yes" in unit
+    assert "(desk)" in unit
+
+
+def test_an_image_overwrites_nothing(tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(UserError, match="not an empty folder"):
+        write_board_image(tmp_path, "rpi4", "rpi4", TRACKER, 9091)
+
+
+def test_a_tunnel_stays_on_both_loopbacks():
+    command = tunnel.ssh_command(tunnel.Options("pi@board", tracker="127.0.0.1:9300", port=9092))
+    assert command[-1] == "pi@board"
+    assert command[command.index("-R") + 1] == "127.0.0.1:9190:127.0.0.1:9300"
+    assert command[command.index("-L") + 1] == "127.0.0.1:9092:127.0.0.1:9092"
+    command = tunnel.ssh_command(tunnel.Options("pi@board", start=True))
+    assert command[-1] == "~/tvm_bnn/start.sh --port 9091"
+    assert command[1] == "-tt"
+
+
+def test_a_login_is_no_option_of_ssh():
+    with pytest.raises(UserError, match="expected USER@BOARD"):
+        tunnel.ssh_command(tunnel.Options("-oProxyCommand=x"))
+
+
+def test_a_server_gets_its_options(tmp_path):
+    options = serve.Options(key="desk", secret=tmp_path / "secret", upload_mib=1)
+    words = serve.server_options(options, "lab:1")
+    pairs = dict(zip(words[::2], words[1::2], strict=True))
+    assert pairs["--host"] == "127.0.0.1"
+    assert pairs["--upload-bytes"] == str(1 << 20)
+    assert pairs["--secret-file"] == str(tmp_path / "secret")
+
+
+@pytest.mark.parametrize(
+    ("address", "safe"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False)]
+)
+def test_what_others_can_reach_is_warned_of(address, safe, capsys):
+    assert is_loopback(address) == safe
+    warn_if_exposed("server", address, "it runs what it is sent")
+    said = capsys.readouterr().err
+    assert (said == "") == safe
+    assert safe or "it runs what it is sent" in said

@@ -1,0 +1,1 @@
+"""ONNX's models: read, simplified, imported, and run by ONNX Runtime as the reference."""

@@ -1,1 +1,0 @@
-"""A compilation's report and benchmark results as one HTML page that needs nothing else."""

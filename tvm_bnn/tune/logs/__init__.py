@@ -1,0 +1,1 @@
+"""``tune log``: list, merge and clean logs. Imports durations alone."""

@@ -1,0 +1,1 @@
+"""Who times candidates: this machine, a board, or an estimate; and how they are built. Imports tasks."""

@@ -1,1 +1,0 @@
-"""Search for the fastest schedule of every layer, and keep what was found."""
