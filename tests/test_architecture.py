@@ -39,6 +39,10 @@ ROOMS = {
         *("command", "suites", "tables", "peers", "networks", "limits", "options", "records", "workloads", "spread"),
         "machine",
     ],
+    "tvm_bnn/compile": [
+        *("command", "compiler", "kernel_times", "finishing", "steps", "stages", "reporting", "backend", "choices"),
+        *("ir_dump", "refusal", "float_layers", "cpu_features", "versions"),
+    ],
     "tvm_bnn/tune": ["command", "comparing", "logs", "searching", "subjects", "runners", "tasks", "durations"],
     "tvm_bnn/front_ends": ["opening", "onnx_model", "torch_model", "source", "layer_names", "example_input"],
     "experiments": [

@@ -14,7 +14,6 @@ from experiments.binarizers.parts.binarizer import Binarizer
 from experiments.binarizers.plain.bnn import Bnn
 from experiments.binarizers.plain.dorefa import DoReFa
 from experiments.binarizers.plain.real import Float
-from experiments.binarizers.plain.weights_only import BinaryConnect, Bwn
 from experiments.binarizers.quantization_error.abc_net import AbcNet
 from experiments.binarizers.quantization_error.ebnn import Ebnn
 from experiments.binarizers.quantization_error.horq import Horq
@@ -23,6 +22,7 @@ from experiments.binarizers.quantization_error.lq_nets import LqNets
 from experiments.binarizers.quantization_error.pact import Pact
 from experiments.binarizers.quantization_error.proxy_bnn import ProxyBnn
 from experiments.binarizers.quantization_error.rbnn import Rbnn
+from experiments.binarizers.quantization_error.weights_only import BinaryConnect, Bwn
 from experiments.binarizers.quantization_error.xnor_net import XnorNet
 from experiments.binarizers.quantization_error.xnor_plus_plus import XnorPlusPlus
 from schedules.errors import UserError

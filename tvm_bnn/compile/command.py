@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _list_targets() -> int:
     from schedules.machines.target import TARGETS, native
-    from tvm_bnn.compile.target_table import print_targets
+    from tvm_bnn.compile.reporting.target_table import print_targets
 
     print_targets((native(), *TARGETS))
     return 0
@@ -77,7 +77,7 @@ def _list_targets() -> int:
 def _compile(options: Options) -> int:
     require("compile", "tvm-bnn[torch]", "torch")
     from tvm_bnn.compile.compiler import compile_model
-    from tvm_bnn.compile.report_table import print_report
+    from tvm_bnn.compile.reporting.report_table import print_report
     from tvm_bnn.front_ends.torch_model.factory import named_model
 
     compiled = compile_model(

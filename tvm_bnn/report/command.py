@@ -15,7 +15,7 @@ import tyro
 from schedules.errors import UserError
 from tvm_bnn.command_line.command import finish
 from tvm_bnn.command_line.packages import require
-from tvm_bnn.compile.compilation_report import KernelTime, LayerRow, Report, Stage
+from tvm_bnn.compile.reporting.compilation_report import KernelTime, LayerRow, Report, Stage
 from tvm_bnn.verifying.latency import Latency
 
 __all__ = ["KernelTime", "Latency", "LayerRow", "Options", "Report", "Stage", "main", "read_report"]

@@ -16,7 +16,7 @@ from tvm_bnn.bench.tables.columns import (
     share_cell,
     time_cell,
 )
-from tvm_bnn.compile.roofline import QUANTITIES, limit_ns
+from tvm_bnn.compile.kernel_times.roofline import QUANTITIES, limit_ns
 
 _COMPARED = ("layers", "networks")
 

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 
 from tvm_bnn.bench.records import OURS, PEAK, Record
-from tvm_bnn.compile.compilation_report import Report
-from tvm_bnn.compile.roofline import QUANTITIES
+from tvm_bnn.compile.kernel_times.roofline import QUANTITIES
+from tvm_bnn.compile.reporting.compilation_report import Report
 
 _MICRO = "micro"
 

@@ -14,7 +14,7 @@ from rpc.measuring.records import DeviceRecord
 from schedules.errors import UserError
 from tvm_bnn.bench.records import Record
 from tvm_bnn.command_line.texts import bytes_text, count_text, short_time_text
-from tvm_bnn.compile.compilation_report import LayerRow, Report
+from tvm_bnn.compile.reporting.compilation_report import LayerRow, Report
 from tvm_bnn.report.comparison import comparison
 from tvm_bnn.report.devices import device_rows
 from tvm_bnn.report.kernels import Network, networks, peaks

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from matplotlib.patches import Patch
 
 from tvm_bnn.command_line.texts import bytes_text, short_time_text
-from tvm_bnn.compile.compilation_report import Report
-from tvm_bnn.compile.roofline import OF_PRECISION
+from tvm_bnn.compile.kernel_times.roofline import OF_PRECISION
+from tvm_bnn.compile.reporting.compilation_report import Report
 from tvm_bnn.report.kernels import Kernel, Network
 from tvm_bnn.report.style import COLOURS, GROWTH, LINE, MEANINGS, MUTED, TOTAL, new_figure, svg_of
 

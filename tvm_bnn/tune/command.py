@@ -103,7 +103,7 @@ def _tune(options: Options) -> int:
     from schedules.machines.target import find_target
     from schedules.tuned.tuning_log import folder_of
     from tvm_bnn.command_line.console import stage, stdout
-    from tvm_bnn.compile.compiler import versions
+    from tvm_bnn.compile.versions import versions
     from tvm_bnn.tune.searching.session import Plan, tune
     from tvm_bnn.tune.searching.table import Progress, print_verdicts
 

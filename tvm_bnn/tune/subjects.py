@@ -15,8 +15,8 @@ from schedules.machines.target import Target
 from tvm_bnn.bench.networks.catalog import NETWORKS
 from tvm_bnn.bench.suites.compiled_layer import lowered_layer
 from tvm_bnn.bench.workloads import WORKLOADS, operands_of
-from tvm_bnn.compile.compiler import refuse_without_binary_layers
 from tvm_bnn.compile.float_layers import FloatLayers, packing
+from tvm_bnn.compile.refusal import refuse_without_binary_layers
 from tvm_bnn.front_ends.opening import Given, open_model
 from tvm_bnn.tune.tasks import Task, tasks_of
 

@@ -10,8 +10,8 @@ import torch
 import tvm_bnn
 from rpc.boards import emulation
 from schedules.machines.target import TARGETS, native
-from tvm_bnn.compile.compilation_report import Report
 from tvm_bnn.compile.compiler import compile_model
+from tvm_bnn.compile.reporting.compilation_report import Report
 from tvm_bnn.front_ends.torch_model.program import read_program
 from tvm_bnn.verifying.sample_files import digits_samples
 from tvm_bnn.zoo.digits import DIGITS

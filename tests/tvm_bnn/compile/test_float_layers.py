@@ -12,7 +12,7 @@ from schedules.machines.dot import bf16_dot_of
 from schedules.machines.target import TARGETS, find_target
 from tvm_bnn.compile import compiler
 from tvm_bnn.compile.compiler import compile_model
-from tvm_bnn.compile.report_table import print_report
+from tvm_bnn.compile.reporting.report_table import print_report
 from tvm_bnn.verifying.sample_files import digits_samples
 from tvm_bnn.zoo.digits import DIGITS
 

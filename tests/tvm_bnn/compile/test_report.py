@@ -8,7 +8,7 @@ from relay_passes.analysis.weight_planes import WeightPlanes
 from rpc.measuring.measurement import Samples
 from tvm_bnn.artifacts.artifact import KernelUse
 from tvm_bnn.command_line.texts import bytes_text, count_text, time_text
-from tvm_bnn.compile.layer_rows import layer_rows
+from tvm_bnn.compile.reporting.layer_rows import layer_rows
 
 WEIGHT = WeightPlanes(np.ones((1, 4, 9), np.float32), np.ones((1, 4), np.float32), np.zeros(4, np.float32))
 BINARY = Layer("a", "linear", (4, 9), 36, frozenset({-1.0, 1.0}), WEIGHT)

@@ -16,7 +16,7 @@ from rpc.measuring.records import DeviceRecord, append
 from tvm_bnn.artifacts.artifact import KernelUse
 from tvm_bnn.bench import records
 from tvm_bnn.bench.machine import Machine
-from tvm_bnn.compile.compilation_report import KernelTime, LayerRow, Report
+from tvm_bnn.compile.reporting.compilation_report import KernelTime, LayerRow, Report
 from tvm_bnn.report import command
 from tvm_bnn.report.kernels import networks, peaks
 from tvm_bnn.report.page import page

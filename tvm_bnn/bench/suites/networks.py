@@ -22,10 +22,10 @@ from tvm_bnn.bench.records import OURS, Record
 from tvm_bnn.bench.suites.memory import memory_facts
 from tvm_bnn.bench.suites.waterfall import waterfall
 from tvm_bnn.command_line.console import stage
-from tvm_bnn.compile import roofline
-from tvm_bnn.compile.compilation_report import Report
 from tvm_bnn.compile.compiler import Compiled, compile_model
 from tvm_bnn.compile.float_layers import dot_for
+from tvm_bnn.compile.kernel_times import roofline
+from tvm_bnn.compile.reporting.compilation_report import Report
 from tvm_bnn.verifying.parity import Parity
 from tvm_bnn.verifying.verification import Samples as Inputs
 

@@ -9,7 +9,7 @@ from relay_passes import pipeline
 from relay_passes.analysis.layers import layers_of
 from tvm_bnn.bench.options import Plan, warn_once
 from tvm_bnn.compile.float_layers import packing
-from tvm_bnn.compile.waterfall import Step, watch_kernels
+from tvm_bnn.compile.kernel_times.waterfall import Step, watch_kernels
 from tvm_bnn.front_ends.opening import open_model
 
 

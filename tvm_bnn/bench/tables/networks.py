@@ -21,7 +21,7 @@ from tvm_bnn.bench.tables.columns import (
     time_cell,
 )
 from tvm_bnn.command_line.texts import bytes_text, count_text, short_time_text
-from tvm_bnn.compile import roofline
+from tvm_bnn.compile.kernel_times import roofline
 
 
 def print_networks(records: Sequence[Record], console: Console) -> None:

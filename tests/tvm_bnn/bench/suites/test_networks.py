@@ -20,10 +20,10 @@ from tvm_bnn.bench.peers.unavailable import Unavailable
 from tvm_bnn.bench.suites import networks as network_suite
 from tvm_bnn.bench.suites.waterfall import waterfall
 from tvm_bnn.bench.tables.networks import print_networks
-from tvm_bnn.compile import roofline
 from tvm_bnn.compile.backend import kernel_uses
-from tvm_bnn.compile.compilation_report import LayerRow
-from tvm_bnn.compile.waterfall import Step
+from tvm_bnn.compile.kernel_times import roofline
+from tvm_bnn.compile.kernel_times.waterfall import Step
+from tvm_bnn.compile.reporting.compilation_report import LayerRow
 from tvm_bnn.front_ends.opening import open_model
 from tvm_bnn.tune.subjects import tasks_of_model
 from tvm_bnn.verifying import parity

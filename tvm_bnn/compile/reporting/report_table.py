@@ -12,7 +12,7 @@ from tvm_bnn.command_line.console import stdout
 from tvm_bnn.command_line.texts import bytes_text, count_text, time_text
 
 if TYPE_CHECKING:  # what reports are made of imports TVM; printing them does not need to
-    from tvm_bnn.compile.compilation_report import LayerRow, Report
+    from tvm_bnn.compile.reporting.compilation_report import LayerRow, Report
     from tvm_bnn.verifying.parity import Parity
 
 

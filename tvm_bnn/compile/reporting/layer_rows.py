@@ -12,7 +12,7 @@ from relay_passes.analysis.layers import Layer
 from relay_passes.analysis.part_names import TERM, layers_behind, whole
 from schedules.kernels.table import BF16_CONV2D, BF16_DENSE, INT8_CONV2D, INT8_DENSE
 from tvm_bnn.artifacts.artifact import KernelUse
-from tvm_bnn.compile.compilation_report import LayerRow
+from tvm_bnn.compile.reporting.compilation_report import LayerRow
 
 FLOAT_BYTES = 4
 

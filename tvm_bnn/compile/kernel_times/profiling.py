@@ -9,9 +9,9 @@ import tvm
 from relay_passes.analysis.layers import Layer
 from schedules.machines.target import Target
 from tvm_bnn.artifacts.artifact import TensorSpec
-from tvm_bnn.compile.compilation_report import KernelTime, LayerRow
-from tvm_bnn.compile.roofline import kernel_times
-from tvm_bnn.compile.waterfall import watch_kernels
+from tvm_bnn.compile.kernel_times.roofline import kernel_times
+from tvm_bnn.compile.kernel_times.waterfall import watch_kernels
+from tvm_bnn.compile.reporting.compilation_report import KernelTime, LayerRow
 from tvm_bnn.verifying.deployed import random_inputs
 
 REPEATS = 30

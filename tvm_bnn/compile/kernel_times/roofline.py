@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from relay_passes.analysis.part_names import layers_behind
-from tvm_bnn.compile.compilation_report import KernelTime, LayerRow
+from tvm_bnn.compile.reporting.compilation_report import KernelTime, LayerRow
 
 if TYPE_CHECKING:  # which imports TVM
-    from tvm_bnn.compile.waterfall import Step
+    from tvm_bnn.compile.kernel_times.waterfall import Step
 
 BINARY, FLOAT, INT8, BFLOAT16 = QUANTITIES = ("binary", "float32", "int8", "bfloat16")
 #: What bounds a layer, by the precision that it computes in.
