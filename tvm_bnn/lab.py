@@ -115,7 +115,7 @@ def _measured(tracker: Address, key: str, artifact: Path, repeats: int) -> Devic
 
 def _show(options: Options, records: list[DeviceRecord]) -> None:
     from rpc.measuring.device_tables import print_boards
-    from rpc.measuring.records import append
+    from schedules.files.record_file import append
 
     if options.record is not None:
         append(options.record, records)

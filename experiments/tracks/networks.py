@@ -96,7 +96,7 @@ def _twin(plan: Plan, cell: Cell, job: Job) -> nn.Module | None:
 
 def plain(recipe: Recipe) -> Recipe:
     """Return the recipe by which a full-precision network is trained: no stages, no twin."""
-    return msgspec.structs.replace(recipe, two_stage=False, distillation=0.0, from_float=False)
+    return dataclasses.replace(recipe, two_stage=False, distillation=0.0, from_float=False)
 
 
 def _key(plan: Plan, job: Job) -> str:

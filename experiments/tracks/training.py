@@ -5,11 +5,10 @@ As in the paper, one picture network is trained with {Adam, SGD} × two rates ea
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from typing import Literal
-
-import msgspec
 
 from experiments.metrics.overall import om_train
 from experiments.tracks.networks import trained
@@ -48,9 +47,14 @@ def recipe_of(plan: Plan, variant: str) -> Recipe:
     From random weights, as what is compared is training; and with half the epochs, as there are so many trainings.
     """
     optimizer, rate, schedule = VARIANTS[variant]
-    changes = {"optimizer": optimizer, "learning_rate": rate, "schedule": schedule, "from_float": False}
-    epochs = max(len(plan.recipe.stages), plan.recipe.epochs // 2)
-    return msgspec.structs.replace(plan.recipe, epochs=epochs, **changes)
+    return dataclasses.replace(
+        plan.recipe,
+        optimizer=optimizer,
+        learning_rate=rate,
+        schedule=schedule,
+        from_float=False,
+        epochs=max(len(plan.recipe.stages), plan.recipe.epochs // 2),
+    )
 
 
 VARIANTS = {

@@ -17,9 +17,9 @@ from experiments.training import checkpoint, objective
 from experiments.training.evaluation import evaluate
 from experiments.training.features import augmented
 from experiments.training.job import Job, start_from
+from experiments.training.optimizing import make_optimizer, make_schedule
 from experiments.training.processes import Processes
 from experiments.training.real_weights import real_weights
-from experiments.training.recipe import make_optimizer, make_schedule
 from experiments.training.regions import as_input, learnt_regions, takes_regions
 
 _STAGE_SEED = 1_000_000

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from typing import Literal
 
 import tyro
 
 from rpc.tracking.exposure import LOOPBACK
 from rpc.tracking.tracker_protocol import DEFAULT_PORT
+from schedules.files.json_output import print_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,13 +25,11 @@ class Options:
 def main(arguments: list[str]) -> None:
     """Run the command."""
     options = tyro.cli(Options, args=arguments, prog="python -m rpc devices")
-    import msgspec
-
     from rpc.tracking.tracker_client import parse_address, summary
 
     found = summary(parse_address(options.tracker))
     if options.format == "json":
-        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        print_json(found)
     else:
         from rpc.measuring.device_tables import print_devices
 

@@ -12,6 +12,7 @@ import tyro
 from rpc.tracking.exposure import LOOPBACK
 from rpc.tracking.tracker_protocol import DEFAULT_PORT
 from schedules.errors import UserError
+from schedules.files.json_output import print_json
 
 if TYPE_CHECKING:
     from rpc.measuring.device_measurement import Plan
@@ -62,19 +63,17 @@ def main(arguments: list[str]) -> None:
 
 
 def _measure(options: Options) -> None:
-    import msgspec
-
     from rpc.measuring.device_measurement import candidate, measure_on_device
     from rpc.measuring.device_tables import print_records
-    from rpc.measuring.records import append
     from rpc.tracking.tracker_client import parse_address
+    from schedules.files.record_file import append
 
     candidates = [candidate(path, options.samples, options.verify) for path in options.artifacts]
     found = measure_on_device(parse_address(options.tracker), options.key, candidates, _plan(options), _say)
     if options.record is not None:
         append(options.record, found)
     if options.format == "json":
-        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        print_json(found)
     else:
         print_records(found)
 

@@ -1,9 +1,11 @@
-"""Measurements on devices as JSON lines: complete enough to repeat them, appended and never edited."""
+"""Measurements on devices as JSON lines: complete enough to repeat them.
+
+:mod:`schedules.files.record_file` appends and reads them.
+"""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,7 +15,6 @@ from rpc.measuring.conditions import Conditions
 from rpc.measuring.measurement import Samples
 from rpc.measuring.reference_samples import Agreement
 from schedules.errors import UserError
-from schedules.files import record_file
 
 #: Raised when results cease to be comparable with older ones.
 PROTOCOL = 1
@@ -94,17 +95,6 @@ class DeviceRecord(msgspec.Struct, frozen=True, kw_only=True):
     date: str = msgspec.field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
 
 
-def append(path: Path, records: Sequence[DeviceRecord]) -> None:
-    """Append records to a file, each in one write; several processes may do so at once.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be written.
-    """
-    record_file.append(path, records)
-
-
 def is_of_devices(path: Path) -> bool:
     """Tell whether a file of results holds these, and not those of another command.
 
@@ -121,14 +111,3 @@ def is_of_devices(path: Path) -> bool:
         raise UserError(f"record '{path}': cannot be read ({error.strerror})") from None
     except msgspec.MsgspecError:
         return False
-
-
-def read(path: Path) -> list[DeviceRecord]:
-    """Return the records of a file; a line that its writer could not finish is no record.
-
-    Raises
-    ------
-    UserError
-        If it cannot be read, or a whole line is no record.
-    """
-    return record_file.read(path, DeviceRecord)

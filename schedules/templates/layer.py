@@ -10,7 +10,7 @@ in registers, applies the whole epilogue to it, and packs the result while it is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from tvm import s_tir, tirx
@@ -27,11 +27,12 @@ from schedules.templates.tile import Tile
 #: How the blocks of a pool behind a layer start (:mod:`schedules.templates.pooled`).
 POOL = "pool_"
 Schedule: TypeAlias = s_tir.Schedule
+Loop: TypeAlias = s_tir.schedule.LoopRV
 #: How a loop is split in two, given the inner extent that a tile names: the factors for ``Schedule.split``.
-Factors: TypeAlias = Callable[[Schedule, s_tir.schedule.LoopRV, int], list[Any]]
+Factors: TypeAlias = Callable[[Schedule, Loop, int], list[Any]]
 
 
-def fixed(_schedule: Schedule, _loop: s_tir.schedule.LoopRV, inner: int) -> list[Any]:
+def fixed(_schedule: Schedule, _loop: Loop, inner: int) -> list[Any]:
     """Return the factors that give the tile's own extent."""
     return [None, inner]
 
@@ -72,12 +73,10 @@ def schedule_anchored(
 
     *outer, pixel, channel = schedule.get_loops(value)
     pixel_tile, pixel_inner = schedule.split(pixel, pixel_factors(schedule, pixel, tile.pixels))
-    channel_tile, group, vector, lane = schedule.split(channel, [None, tile.groups or 1, tile.vectors, tile.lanes])
+    channel_tile, group, vector, lane = split_channels(schedule, channel, tile)
     around = [channel_tile, *outer] if blocked is None else [*outer, channel_tile]
     if tile.rows is not None:
-        *samples, row = outer
-        row_block, row = schedule.split(row, row_factors(schedule, row, tile.rows))
-        around = [*samples, row_block, channel_tile, row]
+        around = blocked_around(schedule, outer, channel_tile, row_factors(schedule, outer[-1], tile.rows))
     schedule.reorder(*around, pixel_tile, group, pixel_inner, vector, lane)
     if pack is not None and tile.groups is not None:
         schedule.reverse_compute_at(pack, pixel_tile, preserve_unit_loops=True)
@@ -98,6 +97,28 @@ def schedule_anchored(
     for loop in (pixel_inner, vector):
         schedule.unroll(loop)
     schedule.vectorize(lane)
+
+
+def split_channels(schedule: Schedule, channel: Loop, tile: Tile) -> list[Loop]:
+    """Split the channels into tiles, groups of vectors that are packed together, vectors and lanes."""
+    return list(schedule.split(channel, [None, tile.groups or 1, tile.vectors, tile.lanes]))
+
+
+def blocked_around(schedule: Schedule, outer: Sequence[Loop], tiles: Loop, rows: list[Any]) -> list[Loop]:
+    """Take the tiles of channels once for each block of rows; return the loops around a tile, in their order.
+
+    Parameters
+    ----------
+    outer
+        The loops over samples and, last, rows.
+    tiles
+        The loop over tiles of channels.
+    rows
+        The factors of blocks of rows.
+    """
+    *samples, row = outer
+    row_block, row = schedule.split(row, rows)
+    return [*samples, row_block, tiles, row]
 
 
 def tile_reduction(schedule: Schedule, reduction: s_tir.schedule.SBlockRV, tile: Tile, dot: Dot | None = None) -> None:

@@ -14,12 +14,22 @@ from typing import Any, TypeAlias
 from tvm import s_tir
 
 from schedules.machines.dot import Dot
-from schedules.templates.layer import Factors, Schedule, fixed, inlinable, tile_reduction, value_and_pack, vectorize_pad
+from schedules.templates.layer import (
+    Factors,
+    Loop,
+    Schedule,
+    blocked_around,
+    fixed,
+    inlinable,
+    split_channels,
+    tile_reduction,
+    value_and_pack,
+    vectorize_pad,
+)
 from schedules.templates.parallel import parallelize, vector_steps
 from schedules.templates.tile import Tile
 
 Block: TypeAlias = s_tir.schedule.SBlockRV
-Loop: TypeAlias = s_tir.schedule.LoopRV
 
 #: The blocks that TVM lowers a mean over windows to.
 SUM, MEAN = "pool_sum", "pool_avg"
@@ -46,12 +56,10 @@ def schedule_pooled(
     sample, row, pixel, channel = schedule.get_loops(mean)
     pixels = pixel_factors(schedule, pixel, tile.pixels)
     pixel_tile, pixel_inner = schedule.split(pixel, pixels)
-    channel_tile, group, vector, lane = schedule.split(channel, [None, tile.groups or 1, tile.vectors, tile.lanes])
+    channel_tile, group, vector, lane = split_channels(schedule, channel, tile)
     rows = None if tile.rows is None else row_factors(schedule, row, tile.rows)
-    around = [channel_tile, sample, row]
-    if rows is not None:
-        row_block, row = schedule.split(row, rows)
-        around = [sample, row_block, channel_tile, row]
+    outer = sample, row
+    around = [channel_tile, *outer] if rows is None else blocked_around(schedule, outer, channel_tile, rows)
     schedule.reorder(*around, pixel_tile, group, pixel_inner, vector, lane)
     schedule.compute_at(total, vector, preserve_unit_loops=True)
     if pack is not None:
@@ -79,10 +87,8 @@ def _tile_of_words(schedule: Schedule, pack: Block, pixels: list[Any], rows: lis
     row, row_of_two = schedule.split(row, [None, SIZE])
     pixel_tile, pixel_inner = schedule.split(pixel, _doubled(pixels))
     word_tile, word_inner = schedule.split(word, [words, None])
-    around = [word_tile, sample, row]
-    if rows is not None:
-        row_block, row = schedule.split(row, rows)
-        around = [sample, row_block, word_tile, row]
+    outer = sample, row
+    around = [word_tile, *outer] if rows is None else blocked_around(schedule, outer, word_tile, rows)
     schedule.reorder(*around, pixel_tile, row_of_two, pixel_inner, word_inner)
     return pixel_tile
 

@@ -10,7 +10,8 @@ import pytest
 from rpc.boards import emulation
 from rpc.formats.artifact_facts import read_artifact
 from rpc.measuring import reference_samples
-from rpc.measuring.records import read
+from rpc.measuring.records import DeviceRecord
+from schedules.files.record_file import read
 from schedules.machines import host
 from tvm_bnn.artifacts.artifact import read_artifact as read_whole
 from tvm_bnn.lab import main
@@ -57,7 +58,7 @@ def test_two_emulated_boards_give_the_same_predictions(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert shown.count("same prediction for 100.00%") == 2
     assert shown.count("none: emulated") == 2
-    records = read(tmp_path / "lab.jsonl")
+    records = read(tmp_path / "lab.jsonl", DeviceRecord)
     assert [record.key for record in records] == ["emulated-rpi3", "emulated-rpi4"]
     assert all(record.board.emulated and record.agreement.samples == 360 for record in records)
 
@@ -70,7 +71,7 @@ def test_an_emulated_32_bit_board_gives_the_same_predictions(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "same prediction for 100.00%" in shown
     assert "none: emulated" in shown
-    (record,) = read(tmp_path / "lab.jsonl")
+    (record,) = read(tmp_path / "lab.jsonl", DeviceRecord)
     assert (record.key, record.board.machine, record.agreement.samples) == ("emulated-rpi2", "armv7l", 360)
 
 

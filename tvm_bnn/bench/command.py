@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from schedules.errors import UserError
+from schedules.files.json_output import print_json
 from tvm_bnn.command_line.command import finish
 from tvm_bnn.command_line.packages import require
 
@@ -94,15 +94,13 @@ def _bench(options: Options) -> int:
     if not records:
         raise UserError(f"--only {options.only}: no case of {options.suite} has that in its name")
     if options.format == "json":
-        import msgspec
-
-        sys.stdout.write(msgspec.json.encode(records).decode() + "\n")
+        print_json(records)
     return 0
 
 
 def _run(suite: Suite, plan: Plan, options: Options) -> list[Record]:
     """Run one suite; keep and print its results before the next one starts."""
-    from tvm_bnn.bench.records import append
+    from schedules.files.record_file import append
     from tvm_bnn.command_line.console import stdout
 
     run, show = _functions(suite, plan.estimated)

@@ -1,16 +1,16 @@
-"""Results: one JSON line each, complete enough to repeat the measurement, appended and never edited."""
+"""Results: one JSON line each, complete enough to repeat the measurement.
+
+:mod:`schedules.files.record_file` appends and reads them.
+"""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from rpc.measuring.measurement import Samples
-from schedules.files import record_file
 from tvm_bnn.bench.machine import Machine, this_machine, versions
 
 #: Raised when results cease to be comparable with older ones.
@@ -80,25 +80,3 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         if self.samples is None or not self.work:
             return None
         return self.work / (self.samples.median_ns - float(self.facts.get(CALL_NS, 0)))
-
-
-def append(path: Path, records: Sequence[Record]) -> None:
-    """Append records to a file, each in one write, so that several processes may write to it at once.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be written.
-    """
-    record_file.append(path, records)
-
-
-def read(path: Path) -> list[Record]:
-    """Return the records of a file; a line that its writer could not finish is no record.
-
-    Raises
-    ------
-    UserError
-        If it cannot be read, or a whole line is no record.
-    """
-    return record_file.read(path, Record)

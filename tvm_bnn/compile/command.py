@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from schedules.files.json_output import print_json
 from tvm_bnn.command_line.command import finish
 from tvm_bnn.command_line.packages import require
 from tvm_bnn.zoo.digits import DIGITS
@@ -96,9 +96,7 @@ def _compile(options: Options) -> int:
         profile=options.profile,
     )
     if options.format == "json":
-        import msgspec
-
-        sys.stdout.write(msgspec.json.encode(compiled.report).decode() + "\n")
+        print_json(compiled.report)
     else:
         print_report(compiled.report)
     return 0

@@ -45,19 +45,20 @@ def main(arguments: list[str] | None = None) -> int:
 def _write(options: Options) -> int:
     """Write the page and print its path."""
     require("report", "tvm-bnn[report]", "jinja2", "matplotlib")
-    from rpc.measuring import records as device_records
+    from rpc.measuring.records import DeviceRecord, is_of_devices
+    from schedules.files import record_file
     from tvm_bnn.artifacts.artifact import write_atomically
-    from tvm_bnn.bench import records
+    from tvm_bnn.bench.records import Record
     from tvm_bnn.report.page import page
 
     report = read_report(options.report)
-    measured = [path for path in options.records if device_records.is_of_devices(path)]
+    measured = [path for path in options.records if is_of_devices(path)]
     benchmarked = [path for path in options.records if path not in measured]
     output = options.output or options.report.with_suffix(".html")
     text = page(
         report,
-        [record for path in benchmarked for record in records.read(path)],
-        [record for path in measured for record in device_records.read(path)],
+        [record for path in benchmarked for record in record_file.read(path, Record)],
+        [record for path in measured for record in record_file.read(path, DeviceRecord)],
     )
     write_atomically(output, text.encode())
     print(output)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from schedules.errors import UserError
+from schedules.files.json_output import print_json
 from tvm_bnn.command_line.command import INTERRUPTED, finish
 from tvm_bnn.command_line.packages import require
 from tvm_bnn.zoo.digits import DIGITS
@@ -122,9 +123,7 @@ def _tune(options: Options) -> int:
     progress = Progress(plan, runner.kind == "estimated")
     found = tune(tasks, runner, plan, versions(), progress, _warn)
     if options.format == "json":
-        import msgspec
-
-        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        print_json(found)
     else:
         print_verdicts(tasks, found, _peaks(options, target, runner, tasks), stdout())
         _print_use(options)

@@ -8,53 +8,34 @@ from __future__ import annotations
 
 from tvm import tirx
 from tvm.ir import Expr as Index
-from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script.builder import ir as T
 
 from schedules.kernels.binary.bitpack import wide
 from schedules.kernels.floats.conv2d import ANCHOR
 from schedules.kernels.floats.image_rows import clear_row, copy_row, whole_vectors
+from schedules.kernels.floats.plane_function import plane_function
 from schedules.kernels.window import Window
 
 
 def conv2d(
     shape: tuple[int, int, int, int], weights_shape: tuple[int, ...], window: Window, channels: int
 ) -> tirx.PrimFunc:
-    """Return the function ``(x, weights, y)`` that convolves.
+    """Return the function ``(x, weights, y)`` that convolves; see :mod:`schedules.kernels.floats.plane_function`.
 
-    Parameters
-    ----------
-    shape
-        Of ``x``, float32: ``(N, C, H, W)``, a plane a channel.
-    weights_shape
-        ``(blocks, kernel height, kernel width, C, lanes)``, float32.
-    window
-        The convolution's geometry.
-    channels
-        The first so many are written.
-
-    Returns
-    -------
-    A function that writes ``y``, ``(N, OH, OW, channels)`` float32.
+    The weights are ``(blocks, kernel height, kernel width, C, lanes)``.
     """
-    count, _, height, width = shape
-    vertical, horizontal = window.axes(height, width)
-    blocks, lanes = weights_shape[0], weights_shape[-1]
-    sums = (count, vertical.out, horizontal.out, blocks * lanes)
-    with IRBuilder() as builder, T.prim_func(is_private=True, s_tir=True):
-        T.func_name("planar_conv2d")
-        T.func_attr({"tirx.noalias": True})
-        x = T.arg("x", T.buffer(wide(shape), "float32"))
-        w = T.arg("w", T.buffer(wide(weights_shape), "float32"))
-        y = T.arg("y", T.buffer(wide((*sums[:-1], channels)), "float32"))
+    filled = weights_shape[0] * weights_shape[-1]
+
+    def body(x: tirx.Buffer, w: tirx.Buffer, y: tirx.Buffer) -> None:
         padded = _pad(x, window) if any(window.padding) else x
-        if channels == sums[-1]:
+        if channels == filled:
             _accumulate(padded, w, window, y)
         else:
-            total = T.sblock_alloc_buffer(wide(sums), "float32")
+            total = T.sblock_alloc_buffer([*y.shape[:-1], *wide((filled,))], "float32")
             _accumulate(padded, w, window, total)
             _crop(total, y)
-    return builder.get()
+
+    return plane_function("planar_conv2d", shape, weights_shape, window, channels, body)
 
 
 def _pad(x: tirx.Buffer, window: Window) -> tirx.Buffer:

@@ -22,10 +22,10 @@ from __future__ import annotations
 
 from tvm import tirx
 from tvm.ir import Expr as Index
-from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script.builder import ir as T
 
 from schedules.kernels.binary.bitpack import wide
+from schedules.kernels.floats.plane_function import plane_function
 from schedules.kernels.floats.winograd_taps import row_length, taps_of
 from schedules.kernels.floats.winograd_transform import transform
 from schedules.kernels.window import Window
@@ -39,38 +39,22 @@ SHARED = "shared_products"
 def conv2d(
     shape: tuple[int, int, int, int], weights_shape: tuple[int, ...], window: Window, channels: int
 ) -> tirx.PrimFunc:
-    """Return the function ``(x, weights, y)`` that convolves.
+    """Return the function ``(x, weights, y)`` that convolves; see :mod:`schedules.kernels.floats.plane_function`.
 
-    Parameters
-    ----------
-    shape
-        Of ``x``, float32: ``(N, C, H, W)``, a plane a channel.
-    weights_shape
-        What :func:`schedules.kernels.floats.winograd_taps.weights` returns.
-    window
-        The convolution's geometry; the output has an even width.
-    channels
-        The first so many are written.
-
-    Returns
-    -------
-    A function that writes ``y``, ``(N, OH, OW, channels)`` float32.
+    The weights are what :func:`schedules.kernels.floats.winograd_taps.weights` returns; the output has an even width.
     """
     count, depth, height, width = shape
     vertical, horizontal = window.axes(height, width)
     top, _, bottom, _ = window.padding
     taps = taps_of(window.kernel[1], window.strides[1])
     z_shape = (count, top + height + bottom, taps.terms * depth, row_length(horizontal))
-    with IRBuilder() as builder, T.prim_func(is_private=True, s_tir=True):
-        T.func_name("winograd_conv2d")
-        T.func_attr({"tirx.noalias": True})
-        x = T.arg("x", T.buffer(wide(shape), "float32"))
-        w = T.arg("w", T.buffer(wide(weights_shape), "float32"))
-        y = T.arg("y", T.buffer(wide((count, vertical.out, horizontal.out, channels)), "float32"))
+
+    def body(x: tirx.Buffer, w: tirx.Buffer, y: tirx.Buffer) -> None:
         z = T.sblock_alloc_buffer(wide(z_shape), "float32")
         transform(x, z, window, taps)
         _write(_sum(z, w, window, (vertical.out, horizontal.out), taps.shared * depth), y)
-    return builder.get()
+
+    return plane_function("winograd_conv2d", shape, weights_shape, window, channels, body)
 
 
 def _sum(z: tirx.Buffer, w: tirx.Buffer, window: Window, size: tuple[int, int], shared: int) -> tirx.Buffer:

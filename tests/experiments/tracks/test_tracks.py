@@ -1,5 +1,6 @@
 """The tracks: grids are products, networks are shared, and overall metrics are made of results."""
 
+import dataclasses
 import itertools
 import math
 
@@ -98,7 +99,7 @@ def test_a_failed_cell_is_a_result_and_is_tried_again(tmp_path):
 
 def test_results_of_another_recipe_are_other_results(tmp_path):
     one = plan(tmp_path)
-    other = msgspec.structs.replace(one, recipe=msgspec.structs.replace(RECIPE, epochs=2))
+    other = msgspec.structs.replace(one, recipe=dataclasses.replace(RECIPE, epochs=2))
     assert one.settings != other.settings
     assert one.settings == plan(tmp_path / "elsewhere").settings
 

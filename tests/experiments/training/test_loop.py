@@ -3,7 +3,6 @@
 import dataclasses
 from pathlib import Path
 
-import msgspec
 import pytest
 import torch
 
@@ -26,7 +25,7 @@ def digits():
 
 
 def job(digits, name="bnn", **changes):
-    recipe = msgspec.structs.replace(RECIPE, **changes)
+    recipe = dataclasses.replace(RECIPE, **changes)
     return Job(find_binarizer(name), find_architecture("resnet-20"), digits, recipe, small=True)
 
 

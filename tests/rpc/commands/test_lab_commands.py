@@ -58,7 +58,8 @@ def test_devices_are_listed(tracker, offer, capsys):
 
 
 def test_a_measurement_is_printed_and_recorded(tracker, offer, artifact, tmp_path, capsys):
-    from rpc.measuring.records import read
+    from rpc.measuring.records import DeviceRecord
+    from schedules.files.record_file import read
 
     offer("board")
     words = [str(artifact), str(artifact), "--key", "board", "--tracker", str(tracker), "--repeats", "8", "--profile"]
@@ -67,7 +68,7 @@ def test_a_measurement_is_printed_and_recorded(tracker, offer, artifact, tmp_pat
     assert "5 of 5 samples" in shown
     assert "(median of 8)" in shown
     assert "total" in shown
-    records = read(tmp_path / "lab.jsonl")
+    records = read(tmp_path / "lab.jsonl", DeviceRecord)
     assert [record.artifact for record in records] == ["sums.so", "sums.so"]
     assert records[0].board.kernel
     assert records[0].board.libc

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from schedules.files.record_file import read
 from tvm_bnn.bench import command as bench
-from tvm_bnn.bench.records import read
+from tvm_bnn.bench.records import Record
 
 ROOT = Path(__file__).parents[3]
 
@@ -32,7 +33,7 @@ def test_limits_are_printed_and_recorded(tmp_path, capsys):
     path = tmp_path / "results.jsonl"
     assert bench.main(["micro", "--only", "binary", "--repeats", "2", "--record", str(path)]) == 0
     assert "GMAC/s" in capsys.readouterr().out
-    recorded = read(path)
+    recorded = read(path, Record)
     assert {record.case for record in recorded} == {"binary"}
 
 

@@ -4,7 +4,8 @@ import multiprocessing
 import pytest
 
 from schedules.errors import UserError
-from tvm_bnn.bench.records import PROTOCOL, Record, append, read
+from schedules.files.record_file import append, read
+from tvm_bnn.bench.records import PROTOCOL, Record
 
 
 def test_what_is_appended_can_be_read(tmp_path, record):
@@ -12,7 +13,7 @@ def test_what_is_appended_can_be_read(tmp_path, record):
     path = tmp_path / "new folder" / "results.jsonl"
     append(path, records[:1])
     append(path, records[1:])
-    assert read(path) == records
+    assert read(path, Record) == records
 
 
 def test_a_line_tells_everything(tmp_path, record):
@@ -41,7 +42,7 @@ def test_processes_do_not_write_into_each_others_lines(tmp_path, record):
         writer.start()
     for writer in writers:
         writer.join()
-    assert read(path) == [big] * 120
+    assert read(path, Record) == [big] * 120
 
 
 def test_rates_follow_from_the_median(record):
@@ -55,11 +56,11 @@ def test_a_damaged_line_is_named(tmp_path, content):
     path = tmp_path / "results.jsonl"
     path.write_text(content + "\n")
     with pytest.raises(UserError, match="line 1") as caught:
-        read(path)
+        read(path, Record)
     assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_cannot_be_written_or_read_is_named(tmp_path, record):
-    for action in (lambda: append(tmp_path, [record()]), lambda: read(tmp_path / "none")):
+    for action in (lambda: append(tmp_path, [record()]), lambda: read(tmp_path / "none", Record)):
         with pytest.raises(UserError, match=r"^record '.*': cannot be (written|read)"):
             action()

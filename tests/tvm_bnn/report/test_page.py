@@ -12,7 +12,8 @@ import pytest
 from rpc.formats.board_facts import BoardFacts
 from rpc.measuring.conditions import Conditions
 from rpc.measuring.measurement import Samples
-from rpc.measuring.records import DeviceRecord, append
+from rpc.measuring.records import DeviceRecord
+from schedules.files.record_file import append
 from tvm_bnn.artifacts.artifact import KernelUse
 from tvm_bnn.bench import records
 from tvm_bnn.bench.machine import Machine

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from schedules.errors import UserError
+from schedules.files.json_output import print_json
 from tvm_bnn.command_line.console import complain, stage, stdout
 from tvm_bnn.zoo.digits import DIGITS
 
@@ -66,14 +66,12 @@ def _compare(options: Options) -> None:
     for compared in _each(options):
         found.append(compared)
         if options.record is not None:
-            from tvm_bnn.bench.records import append
+            from schedules.files.record_file import append
 
             append(options.record, records_of(str(options.model), options.target, [compared], options.threads))
     if options.format == "json":
-        import msgspec
-
         made = records_of(str(options.model), options.target, found, options.threads)
-        sys.stdout.write(msgspec.json.encode(made).decode() + "\n")
+        print_json(made)
     else:
         print_compared(found, stdout())
 

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from rpc.boards import instruction_counts
+from schedules.files.record_file import read
 from schedules.kernels.window import Window
 from schedules.machines import host
 from schedules.machines.isa import NEON
@@ -15,7 +16,7 @@ from tvm_bnn.bench.limits import cycle_model
 from tvm_bnn.bench.limits.cycle_model import CORES, cycles_per_iteration, hottest_loop, macs_per_cycle
 from tvm_bnn.bench.limits.ideal_loop import IdealLoop, ideal_loop
 from tvm_bnn.bench.options import Plan
-from tvm_bnn.bench.records import Record, read
+from tvm_bnn.bench.records import Record
 from tvm_bnn.bench.suites import estimates as estimate_suite
 from tvm_bnn.bench.suites.estimates import estimate_layer
 from tvm_bnn.bench.tables.estimates import print_estimates
@@ -180,7 +181,7 @@ def test_estimates_are_recorded_as_such_and_carry_no_time(emulator, tmp_path, ca
     assert bench.main(["layers", "--target", "rpi3", "--only", "4 groups", "--record", str(path)]) == 0
     printed = capsys.readouterr().out
     assert "not times" in printed
-    records = read(path)
+    records = read(path, Record)
     assert {record.kind for record in records} == {"estimate"}
     assert all(record.samples is None for record in records)
     assert [record.part for record in records] == ["", *(core.name for core in CORES)]

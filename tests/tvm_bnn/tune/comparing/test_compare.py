@@ -8,12 +8,13 @@ from rich.console import Console
 
 from rpc.measuring.measurement import Samples
 from schedules.errors import UserError
+from schedules.files.record_file import read
 from schedules.machines import host
 from schedules.tuned import space
 from schedules.tuned.lookup import Tuned
 from schedules.tuned.trace import to_json
 from schedules.tuned.tuning_log import Verdict
-from tvm_bnn.bench.records import read
+from tvm_bnn.bench.records import Record
 from tvm_bnn.tune import command as tune_command
 from tvm_bnn.tune.comparing import comparing
 from tvm_bnn.tune.comparing.compare_table import print_compared, records_of
@@ -110,7 +111,7 @@ def test_the_command_compares_the_layers_that_it_is_asked_for_and_keeps_the_time
     options = ["--target", "x86-64", "--only", "dense", "--repeats", "2", "--record", str(record)]
     assert tune_command.main(["compare", *options]) == 0
     assert "tuned slower than default: " in capsys.readouterr().out
-    assert [recorded.facts["target"] for recorded in read(record)] == ["x86-64"]
+    assert [recorded.facts["target"] for recorded in read(record, Record)] == ["x86-64"]
 
 
 @pytest.mark.parametrize(
