@@ -204,9 +204,9 @@ def test_the_server_limits_sessions_that_ask_for_no_limit(tracker, offer):
 
 CLIENT = """
 import sys, time
-from rpc import tracker_client
-from rpc.device_measurement import open_board
-from rpc.session import prepare
+from rpc.tracking import tracker_client
+from rpc.measuring.device_measurement import open_board
+from rpc.sessions.session import prepare
 prepare()
 board = open_board(tracker_client.request(tracker_client.parse_address(sys.argv[1]), "board", 10), 600)
 print("connected", flush=True)

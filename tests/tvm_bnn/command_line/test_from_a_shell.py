@@ -108,7 +108,7 @@ def test_real_inputs_and_labels_are_reported(tmp_path, capsys):
 
 def test_targets_are_listed_without_tvm(tmp_path):
     code = (
-        "import sys, tvm_bnn.compile; assert tvm_bnn.compile.main(['--target', 'list']) == 0;"
+        "import sys, tvm_bnn.compile.command; assert tvm_bnn.compile.command.main(['--target', 'list']) == 0;"
         "assert not {'tvm', 'torch'} & sys.modules.keys()"
     )
     finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -102,8 +102,8 @@ def test_an_unknown_benchmark_is_refused(capsys):
 @pytest.mark.parametrize("arguments", [["--help"], ["log", "--help"], ["rank", "--help"], ["compare", "--help"]])
 def test_help_does_not_import_tvm(arguments):
     script = (
-        "import sys, tvm_bnn.tune\n"
-        "try:\n    tvm_bnn.tune.main(sys.argv[1:])\n"
+        "import sys, tvm_bnn.tune.command\n"
+        "try:\n    tvm_bnn.tune.command.main(sys.argv[1:])\n"
         "except SystemExit as end:\n    assert end.code == 0\n"
         "assert 'tvm' not in sys.modules"
     )
