@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from experiments.binarizers.parts.layer import BinaryLayer, BinaryMatmul, TrainingOnly
 
 if TYPE_CHECKING:  # reports are made of TVM's
-    from tvm_bnn.report.command import Report
+    from tvm_bnn.compile.reporting.compilation_report import Report
 
 #: Binary operations in one instruction of 64 bits, and binary weights in the room of one of float32.
 WORD, FLOAT = 64, 32

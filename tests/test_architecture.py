@@ -6,6 +6,7 @@ entry, and within its entry whatever that folder's own list allows; it never imp
 
 import ast
 import dataclasses
+import functools
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,38 @@ def test_a_late_import_that_climbs_is_found():
     assert climbs("rpc/formats/tensor_file.py", "import tvm_bnn.artifacts")
     assert climbs("schedules/kernels/window.py", "from schedules.kernels import table")
     assert not climbs("schedules/kernels/window.py", "from schedules.machines import isa")
+
+
+def borrowed(source):
+    """Return what a file takes, by ``from A import b``, from a file of ours that itself imported it."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.ImportFrom) or node.module is None:
+            continue
+        file = (ROOT / node.module.replace(".", "/")).with_suffix(".py")
+        if node.module.split(".")[0] in MAY_IMPORT and file.is_file():
+            found += [f"{node.module}.{alias.name}" for alias in node.names if alias.name in imported_names(file)]
+    return found
+
+
+@functools.cache
+def imported_names(file):
+    tree = ast.parse(file.read_text())
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom | ast.Import)]
+    names = {alias.asname or alias.name for node in nodes for alias in node.names}
+    # A file that wraps something of others says so.
+    public = [ast.literal_eval(node.value) for node in tree.body if ast.unparse(node).startswith("__all__ = ")]
+    return names - {name for each in public for name in each}
+
+
+@pytest.mark.parametrize("path", [*FILES, *sorted((ROOT / "tests").rglob("*.py"))], ids=name_of)
+def test_code_imports_from_the_file_that_defines(path):
+    assert not borrowed(path.read_text())
+
+
+def test_a_borrowed_name_is_found():
+    assert borrowed("from tvm_bnn.compile.compiler import Choices") == ["tvm_bnn.compile.compiler.Choices"]
+    assert not borrowed("from tvm_bnn.compile.choices import Choices")
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=name_of)

@@ -13,7 +13,7 @@ from experiments.binarizers.parts.binarizer import Binarizer
 from experiments.complexity import complexity
 from experiments.parity.records import Cell
 from tvm_bnn.compile.compiler import compile_model
-from tvm_bnn.report.command import Report
+from tvm_bnn.compile.reporting.compilation_report import Report
 
 CLASSES = 10
 SEED = 0

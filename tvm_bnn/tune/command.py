@@ -159,7 +159,8 @@ def _runner(options: Options, target: Target) -> Runner:
     """Return what measures: the board, if one is named, this machine, if it can, else a model of the processor."""
     if options.device is not None:
         from rpc.boards.emulated_boards import is_emulated
-        from tvm_bnn.tune.runners.device_runner import DeviceRunner, address_of
+        from tvm_bnn.tune.runners.device_runner import DeviceRunner
+        from tvm_bnn.tune.runners.tracker import address_of
 
         if is_emulated(options.device):
             raise UserError(

@@ -4,7 +4,8 @@ import torch
 from torch import nn
 
 from tvm_bnn.front_ends.torch_model import reference as torch_reference
-from tvm_bnn.front_ends.torch_model.reference import SignCounter, TorchReference
+from tvm_bnn.front_ends.torch_model.reference import TorchReference
+from tvm_bnn.front_ends.torch_model.sign_counter import SignCounter
 
 
 @pytest.fixture
