@@ -100,15 +100,22 @@ def job_of(options: Options) -> Job:
 def _trained(options: Options, job: Job, processes: Processes) -> Trained:
     """Train the full-precision twin if the recipe wants it, then the network."""
     from experiments.binarizers.catalog import FLOAT
-    from experiments.tracks.networks import plain
+    from experiments.training.key import plain
 
     wants_twin = job.binarizer.name != FLOAT.name and (job.recipe.from_float or job.recipe.distillation > 0)
     twin = None
     if wants_twin:
         twin_job = dataclasses.replace(job, binarizer=FLOAT, recipe=plain(job.recipe))
-        twin = _with_progress(twin_job, options.output / "float.pt", processes).model
+        twin = _with_progress(twin_job, _checkpoint(options, twin_job), processes).model
     start = twin if job.recipe.from_float else None
-    return _with_progress(job, options.output / f"{job.binarizer.name}.pt", processes, start=start, teacher=twin)
+    return _with_progress(job, _checkpoint(options, job), processes, start=start, teacher=twin)
+
+
+def _checkpoint(options: Options, job: Job) -> Path:
+    """Return where a training keeps its state: one of another recipe, network or folder of data is another file."""
+    from experiments.training.key import key_of
+
+    return options.output / f"{key_of(job, options.data.partition('=')[2])}.pt"
 
 
 def _with_progress(job: Job, path: Path, processes: Processes, **networks: object) -> Trained:
@@ -131,6 +138,7 @@ def _conclude(options: Options, job: Job, trained: Trained) -> None:
 
     result = {
         "network": job.name,
+        "checkpoint": _checkpoint(options, job).name,
         "metric": job.dataset.metric,
         "test_samples": len(job.dataset.test),
         "score": trained.score,

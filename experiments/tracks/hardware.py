@@ -19,8 +19,8 @@ from experiments.tracks.networks import Network, trained
 from experiments.tracks.plan import Plan
 from experiments.tracks.result import Cell, Outcome, Result
 from experiments.tracks.track import Overall
-from experiments.training import objective
 from experiments.training.evaluation import test_inputs
+from experiments.training.objectives import objective
 from rpc.measuring.measurement import Samples, measure
 from tvm_bnn.artifacts.runtime import load
 from tvm_bnn.bench.peers import onnx_runtime, open_vino, torch_eager

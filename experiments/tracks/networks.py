@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from experiments.tracks.plan import Plan, load_data
 from experiments.tracks.result import Cell
 from experiments.training import checkpoint
 from experiments.training.job import Job
+from experiments.training.key import key_of, plain
 from experiments.training.loop import train
 from experiments.training.recipe import Recipe
 
@@ -63,7 +63,7 @@ def trained(plan: Plan, cell: Cell, recipe: Recipe | None = None) -> Network:
     its last whole epoch.
     """
     job = job_of(plan, cell, recipe)
-    key = _key(plan, job)
+    key = key_of(job, plan.workload(job.dataset.name).folder)
     folder = Path(plan.folder) / "models"
     with _alone(folder / f"{key}.lock"):
         done = checkpoint.load(folder / f"{key}.pt")
@@ -92,19 +92,6 @@ def _twin(plan: Plan, cell: Cell, job: Job) -> nn.Module | None:
     if not wanted or cell.algorithm == FLOAT.name:
         return None
     return trained(plan, msgspec.structs.replace(cell, algorithm=FLOAT.name), plain(job.recipe)).model
-
-
-def plain(recipe: Recipe) -> Recipe:
-    """Return the recipe by which a full-precision network is trained: no stages, no twin."""
-    return dataclasses.replace(recipe, two_stage=False, distillation=0.0, from_float=False)
-
-
-def _key(plan: Plan, job: Job) -> str:
-    """Return a name that tells what decided the network."""
-    recipe = plain(job.recipe) if job.binarizer.name == FLOAT.name else job.recipe
-    deciding = (recipe, plan.workload(job.dataset.name).folder, job.small)
-    digest = hashlib.sha256(msgspec.json.encode(deciding)).hexdigest()[:12]
-    return f"{job.dataset.name}.{job.architecture.name}.{job.binarizer.name}.{digest}"
 
 
 @contextmanager

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from experiments.data.dataset import Array, Split
-from experiments.training import objective
 from experiments.training.job import Job
-from experiments.training.regions import in_two_stages, takes_regions
+from experiments.training.objectives import objective
+from experiments.training.objectives.regions import in_two_stages, takes_regions
 
 _BATCH = 128
 

@@ -13,14 +13,15 @@ import torch
 from torch import nn
 
 from experiments.data.dataset import first
-from experiments.training import checkpoint, objective
+from experiments.training import checkpoint
 from experiments.training.evaluation import evaluate
 from experiments.training.features import augmented
 from experiments.training.job import Job, start_from
+from experiments.training.objectives import objective
+from experiments.training.objectives.regions import as_input, learnt_regions, takes_regions
 from experiments.training.optimizing import make_optimizer, make_schedule
 from experiments.training.processes import Processes
 from experiments.training.real_weights import real_weights
-from experiments.training.regions import as_input, learnt_regions, takes_regions
 
 _STAGE_SEED = 1_000_000
 _PICTURES = 4  # axes

@@ -5,6 +5,7 @@ import sys
 
 import msgspec
 import pytest
+import torch
 
 from experiments.commands import report, run, train
 
@@ -63,3 +64,19 @@ def test_a_training_says_what_the_network_and_its_artifact_reach(tmp_path, capsy
     assert result["test_samples"] == 360
     assert "on 360 test samples" in said[0]
     assert (tmp_path / "react.so").exists()
+
+
+def test_another_recipe_in_the_same_folder_is_another_training(tmp_path):
+    def trained(*options):
+        small = ["--small", "--epochs", "1", "--samples", "64", "--no-from-float", "--threads", "1"]
+        assert train.main(["bnn", "vgg-small", "digits", *small, *options, "--output", str(tmp_path)]) == 0
+        result = msgspec.json.decode((tmp_path / "result.json").read_bytes())
+        return result, torch.load(tmp_path / result["checkpoint"], weights_only=True)["model"]
+
+    first, weights = trained("--seed", "0")
+    second, others = trained("--seed", "7")
+    again, same = trained("--seed", "0")
+    assert first["checkpoint"] == again["checkpoint"] != second["checkpoint"]
+    assert all(torch.equal(weights[name], same[name]) for name in weights)
+    assert any(not torch.equal(weights[name], others[name]) for name in weights)
+    assert (first["recipe"]["seed"], second["recipe"]["seed"]) == (0, 7)

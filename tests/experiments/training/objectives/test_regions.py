@@ -9,11 +9,11 @@ from experiments.architectures.catalog import find_architecture
 from experiments.binarizers.catalog import find_binarizer
 from experiments.data.catalog import Shape, find_source
 from experiments.metrics.detection import Boxes
-from experiments.training.boxes import multibox_loss
 from experiments.training.job import Job
 from experiments.training.loop import train
+from experiments.training.objectives.boxes import multibox_loss
+from experiments.training.objectives.regions import as_input, in_two_stages, learnt_regions, proposals, two_stage_loss
 from experiments.training.recipe import Recipe
-from experiments.training.regions import as_input, in_two_stages, learnt_regions, proposals, two_stage_loss
 
 ANCHORS = torch.tensor([[0.25, 0.25, 0.4, 0.4], [0.26, 0.25, 0.4, 0.4], [0.75, 0.75, 0.4, 0.4]])
 OBJECT = Boxes(np.array([[0.05, 0.05, 0.45, 0.45]]), np.array([1]), np.ones(1))

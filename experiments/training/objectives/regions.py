@@ -11,7 +11,7 @@ from experiments.architectures.architecture import Architecture
 from experiments.architectures.boxes.anchors import decode
 from experiments.data.dataset import Array
 from experiments.metrics.detection import Boxes
-from experiments.training.boxes import centred, corners_of, multibox_loss, survivors
+from experiments.training.objectives.boxes import centred, corners_of, multibox_loss, survivors
 
 #: Regions of a picture in training: true boxes moved a little for one half, anchors for the other.
 _LEARNT = 16

@@ -7,8 +7,8 @@ import torch
 from experiments.architectures.boxes.anchors import encode
 from experiments.data.dataset import Dataset, InMemory
 from experiments.metrics.detection import Boxes
-from experiments.training import objective
-from experiments.training.boxes import found_boxes, match, multibox_loss
+from experiments.training.objectives import objective
+from experiments.training.objectives.boxes import found_boxes, match, multibox_loss
 from schedules.errors import UserError
 
 ANCHORS = torch.tensor([[0.25, 0.25, 0.5, 0.5], [0.75, 0.75, 0.5, 0.5], [0.5, 0.5, 0.1, 0.1]])

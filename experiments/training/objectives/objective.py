@@ -13,8 +13,8 @@ from torch.nn import functional
 from experiments.data.dataset import Array, Dataset
 from experiments.metrics import task as metrics
 from experiments.metrics.detection import COCO_OVERLAPS, VOC_OVERLAPS, Boxes, mean_average_precision
-from experiments.training.boxes import found_boxes, multibox_loss
-from experiments.training.regions import two_stage_loss
+from experiments.training.objectives.boxes import found_boxes, multibox_loss
+from experiments.training.objectives.regions import two_stage_loss
 from schedules.errors import UserError
 
 Outputs: TypeAlias = tuple[torch.Tensor, ...]
