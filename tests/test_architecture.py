@@ -56,8 +56,19 @@ ROOMS = {
     "experiments/binarizers": ["catalog", "gradient_error", "quantization_error", "plain", "parts"],
     "experiments/data": ["catalog", "embedded", "published", "reading", "folder", "dataset"],
     "experiments/training": [
-        *("compiled_score", "watch", "loop", "evaluation", "objectives", "key", "job", "optimizing", "features", "recipe"),
-        *("real_weights", "checkpoint", "processes"),
+        *(
+            "compiled_score",
+            "watch",
+            "loop",
+            "evaluation",
+            "objectives",
+            "key",
+            "job",
+            "optimizing",
+            "features",
+            "recipe",
+        ),
+        *("recipe", "real_weights", "checkpoint", "processes"),
     ],
     "experiments/families": ["catalog", "edge_cases", "tasks", "pictures", "quantizers", "building_blocks", "family"],
 }

@@ -1,4 +1,4 @@
-"""Mean average precision of boxes, as PASCAL VOC (one overlap, all points) and COCO (ten overlaps) define it."""
+"""Mean average precision of boxes, as PASCAL VOC (one overlap, all points) defines it; COCO's is in ``coco``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 VOC_OVERLAPS = (0.5,)
-COCO_OVERLAPS = tuple(float(value) for value in np.arange(0.5, 0.96, 0.05).round(2))
 _PERCENT = 100.0
 
 

@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from experiments.data.dataset import Array, Dataset
 from experiments.metrics import task as metrics
-from experiments.metrics.detection import COCO_OVERLAPS, VOC_OVERLAPS, Boxes, mean_average_precision
+from experiments.metrics.coco import coco_map
+from experiments.metrics.detection import Boxes, mean_average_precision
 from experiments.training.objectives.boxes import found_boxes, multibox_loss
 from experiments.training.objectives.regions import two_stage_loss
 from schedules.errors import UserError
@@ -81,8 +82,9 @@ def score(
     if dataset.task == "detection":
         truth = [boxes for batch in targets for boxes in batch]
         found = [boxes for batch in batches for boxes in _found(batch, anchors)]
-        overlaps = COCO_OVERLAPS if dataset.metric == "coco_map" else VOC_OVERLAPS
-        return mean_average_precision(truth, found, len(dataset.classes), overlaps)
+        if dataset.metric == "coco_map":
+            return coco_map(truth, found)
+        return mean_average_precision(truth, found, len(dataset.classes))
     wanted, outputs = np.concatenate(list(targets)), np.concatenate([batch[0] for batch in batches])
     if dataset.task == "matting":
         return metrics.matting_score(wanted, outputs)
