@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from torch import nn
 
-from experiments.binarizers.parts.layer import BinaryLayer, Real
+from experiments.binarizers.parts.layer import BinaryLayer
 
 
 @contextmanager
@@ -16,7 +16,7 @@ def real_weights(model: nn.Module, wanted: bool = True) -> Iterator[None]:
     layers = [module for module in model.modules() if isinstance(module, BinaryLayer)] if wanted else []
     binarizing = [layer.weights for layer in layers]
     for layer in layers:
-        layer.weights = Real()
+        layer.weights = layer.real_weights
     try:
         yield
     finally:

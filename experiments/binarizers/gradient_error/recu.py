@@ -19,7 +19,12 @@ _LEAST_VARIANCE = 1e-5
 
 
 def brought_to_laplace(w: torch.Tensor) -> torch.Tensor:
-    """Return weights with mean 0 and (unbiased) deviation 2√2 in each output channel, as the authors' code has them."""
+    """Return weights with mean 0 and (unbiased) deviation 2√2 in each output channel, as the authors' code has them.
+
+    A channel of one weight has neither, and stays as it is.
+    """
+    if w[0].numel() == 1:
+        return w
     variance = w.var(dim=tuple(range(1, w.dim())), keepdim=True)
     return centred(w) * _DEVIATION / torch.sqrt(variance + _LEAST_VARIANCE)
 

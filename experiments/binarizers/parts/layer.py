@@ -64,6 +64,14 @@ class Real(nn.Module):
         return x
 
 
+class RealScaled(nn.Module):
+    """Leaves weights alone, with a scale of one, where a layer wants scaled ones."""
+
+    def forward(self, w: torch.Tensor) -> ScaledSigns:
+        """Return the weights and ones."""
+        return ScaledSigns(w, torch.ones(len(w), dtype=w.dtype, device=w.device))
+
+
 class BinaryLayer(nn.Module):
     """``scale(inputs(x) * weights(w), x) + bias``, in which ``*`` is the convolution or linear map.
 
@@ -103,6 +111,11 @@ class BinaryLayer(nn.Module):
     def weight_bases(self) -> int:
         """How many binary tensors one weight becomes."""
         return 1
+
+    @property
+    def real_weights(self) -> nn.Module:
+        """What stands for ``weights`` while weights are real: the latent ones, in the form that the product takes."""
+        return Real()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Binarize both operands, multiply, scale, add."""

@@ -23,9 +23,14 @@ def centred(w: torch.Tensor) -> torch.Tensor:
 
 
 def standardised(w: torch.Tensor) -> torch.Tensor:
-    """Return weights with mean 0 and (unbiased) deviation 1 in each output channel."""
+    """Return weights with mean 0 and (unbiased) deviation 1 in each output channel.
+
+    A channel of one weight has neither, and stays as it is; one of equal weights becomes zeros.
+    """
+    if w[0].numel() == 1:
+        return w
     deviation = w.std(dim=tuple(range(1, w.dim())), keepdim=True)
-    return centred(w) / deviation
+    return centred(w) / deviation.clamp_min(torch.finfo(w.dtype).tiny)
 
 
 def channel_scale(w: torch.Tensor) -> torch.Tensor:

@@ -42,6 +42,14 @@ class FittedBases(WeightBases):
         return bases, fit(bases, w)
 
 
+class OneRealBase(nn.Module):
+    """Real weights as their only base."""
+
+    def forward(self, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ``(1, *w.shape)`` and ``(1,)``."""
+        return w[None], torch.ones(1, dtype=w.dtype, device=w.device)
+
+
 class ActivationBase(nn.Module):
     """±1: whether clip(x + v, 0, 1) is at least 1/2; gradient where it is not clipped."""
 
@@ -70,13 +78,18 @@ class MultiBaseLayer(BinaryLayer):
         """How many binary tensors one weight becomes."""
         return BASES
 
+    @property
+    def real_weights(self) -> nn.Module:
+        """The latent weights, as a base."""
+        return OneRealBase()
+
     def product(self, x: torch.Tensor) -> torch.Tensor:
         """Sum the products of all pairs."""
         bases, alpha = self.weights(self.weight)
         signs = [activation(x) for activation in self.activations]
         terms = [
             alpha[i] * self.beta[j] * self.geometry.convolve(signs[j], bases[i])
-            for i in range(BASES)
+            for i in range(len(alpha))
             for j in range(BASES)
         ]
         return torch.stack(terms).sum(dim=0)

@@ -10,7 +10,7 @@ from torch import nn
 from experiments.binarizers.parts.binarizer import Binarizer
 from experiments.binarizers.parts.estimators import PolynomialSign, sign, with_slope
 from experiments.binarizers.parts.geometry import Geometry
-from experiments.binarizers.parts.layer import BinaryLayer, ScaledSigns, Unscaled
+from experiments.binarizers.parts.layer import BinaryLayer, RealScaled, ScaledSigns, Unscaled
 from experiments.binarizers.parts.scales import RowScaledSign
 
 
@@ -47,6 +47,11 @@ class ExpertLayer(BinaryLayer):
         fan_in = math.prod(geometry.weight_shape[1:])
         self.weight = nn.Parameter(torch.randn(2, *geometry.weight_shape) / math.sqrt(fan_in))
         self.gate = WinnerTakesAll(geometry)
+
+    @property
+    def real_weights(self) -> nn.Module:
+        """The latent weights, as a pair that the product takes."""
+        return RealScaled()
 
     def product(self, x: torch.Tensor) -> torch.Tensor:
         """Return the chosen expert's product."""

@@ -8,7 +8,7 @@ from torch import nn
 from experiments.binarizers.parts.binarizer import Binarizer
 from experiments.binarizers.parts.estimators import ClippedSign
 from experiments.binarizers.parts.geometry import Geometry
-from experiments.binarizers.parts.layer import BinaryLayer, ScaledSigns, Unscaled
+from experiments.binarizers.parts.layer import BinaryLayer, RealScaled, ScaledSigns, Unscaled
 from experiments.binarizers.parts.scales import RowScaledSign
 
 
@@ -17,6 +17,11 @@ class ResidualOrderLayer(BinaryLayer):
 
     The means are over a sample, of a linear layer over a row; no gradient flows through them.
     """
+
+    @property
+    def real_weights(self) -> nn.Module:
+        """The latent weights, as a pair that the product takes."""
+        return RealScaled()
 
     def product(self, x: torch.Tensor) -> torch.Tensor:
         """Sum the products of both orders."""

@@ -98,6 +98,14 @@ class WeightCodes(nn.Module):
         return torch.stack([with_slope(first, slopes[0], w), with_slope(second, slopes[1], w)]), basis.t()
 
 
+class OneRealCode(nn.Module):
+    """Real weights as their only code."""
+
+    def forward(self, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ``(1, *w.shape)`` and ``(1, outputs)``."""
+        return w[None], torch.ones(1, len(w), dtype=w.dtype, device=w.device)
+
+
 class LearnedLevelsLayer(BinaryLayer):
     """Σ_ij v_i u_j conv(b_i, c_j): four binary products."""
 
@@ -105,6 +113,11 @@ class LearnedLevelsLayer(BinaryLayer):
     def weight_bases(self) -> int:
         """How many binary tensors one weight becomes."""
         return BITS
+
+    @property
+    def real_weights(self) -> nn.Module:
+        """The latent weights, as a code."""
+        return OneRealCode()
 
     def product(self, x: torch.Tensor) -> torch.Tensor:
         """Sum the products of all pairs."""
@@ -114,7 +127,7 @@ class LearnedLevelsLayer(BinaryLayer):
         terms = [
             levels[i] * self.geometry.per_channel(scales[j]) * self.geometry.convolve(codes[i], signs[j])
             for i in range(BITS)
-            for j in range(BITS)
+            for j in range(len(scales))
         ]
         return torch.stack(terms).sum(dim=0)
 

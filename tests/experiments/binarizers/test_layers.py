@@ -8,6 +8,7 @@ from torch import nn
 
 from experiments.binarizers.catalog import BINARIZERS, FLOAT, PAPER, find_binarizer
 from experiments.binarizers.parts.layer import BinaryLayer, ScaledSigns
+from experiments.training.real_weights import real_weights
 from schedules.errors import UserError
 
 EVERY = pytest.mark.parametrize("binarizer", [*BINARIZERS, FLOAT], ids=lambda binarizer: binarizer.name)
@@ -160,3 +161,37 @@ def test_latent_weights_have_both_signs_and_the_variance_of_the_fan_in():
     weight = find_binarizer("bnn").linear(400, 300).weight
     assert float(weight.detach().std()) == pytest.approx(1 / math.sqrt(400), rel=0.02)
     assert 0.45 < float((weight > 0).float().mean()) < 0.55
+
+
+@EVERY
+def test_filters_of_one_weight_and_equal_weights_give_numbers(binarizer):
+    single, equal = binarizer.conv2d(3, 3, 1, groups=3), binarizer.linear(6, 4)
+    with torch.no_grad():
+        for parameter in [equal.weight] if hasattr(equal, "weight") else []:
+            parameter.fill_(0.25)
+    for layer, x in ((single, draw(2, 3, 4, 4)), (equal, draw(2, 6))):
+        binarizer.on_epoch(layer, 0, 4)
+        x.requires_grad_()
+        y = layer.train()(x)
+        y.sum().backward()
+        assert y.isfinite().all()
+        assert x.grad.isfinite().all()
+        assert all(value.grad.isfinite().all() for value in layer.parameters() if value.grad is not None)
+
+
+@BINARY
+def test_with_real_weights_a_layer_multiplies_by_its_latent_ones(binarizer):
+    layer, x = binarizer.linear(6, 5).eval(), draw(3, 6)
+    if not isinstance(layer, BinaryLayer):
+        pytest.skip("it has no latent weights")
+    plain = run(layer, x)
+    with real_weights(layer):
+        first = run(layer, x)
+        with torch.no_grad():
+            layer.weight.mul_(2)
+        doubled = run(layer, x)
+        with torch.no_grad():
+            layer.weight.mul_(0.5)
+    # Signs are the same of weights twice as large; the weights themselves are not.
+    torch.testing.assert_close(doubled, 2 * first)
+    torch.testing.assert_close(run(layer, x), plain)
