@@ -18,6 +18,7 @@ from experiments.training.evaluation import evaluate
 from experiments.training.features import augmented
 from experiments.training.job import Job, start_from
 from experiments.training.objectives import objective
+from experiments.training.objectives.distillation import distilled
 from experiments.training.objectives.regions import as_input, learnt_regions, takes_regions
 from experiments.training.optimizing import make_optimizer, make_schedule
 from experiments.training.processes import Processes
@@ -195,8 +196,8 @@ class _Run:
         if self.teacher is None or not weight:
             return value
         with torch.no_grad():
-            wanted = objective.outputs_of(self.teacher(*inputs))[0]
-        return value + weight * objective.distilled(outputs[0], wanted)
+            wanted = objective.outputs_of(self.teacher(*inputs))
+        return value + weight * distilled(self.job.dataset, outputs, wanted)
 
     def save(self, path: Path | None, optimizer: Any, schedule: Any) -> None:
         """Write the checkpoint, by the leading process."""

@@ -52,7 +52,7 @@ def loss(dataset: Dataset, outputs: Outputs, targets: Any, anchors: torch.Tensor
         return multibox_loss(outputs[0], outputs[1], anchors, targets)
     wanted = torch.from_numpy(np.ascontiguousarray(targets)).to(outputs[0].device)
     if dataset.task == "matting":
-        return _matting_loss(outputs, wanted)
+        return matting_loss(outputs, wanted)
     if dataset.metric == "spearman":
         return functional.mse_loss(outputs[0].flatten(), wanted.float())
     if wanted.ndim != outputs[0].ndim - 1:
@@ -63,16 +63,11 @@ def loss(dataset: Dataset, outputs: Outputs, targets: Any, anchors: torch.Tensor
     return functional.cross_entropy(outputs[0], wanted)
 
 
-def _matting_loss(outputs: Outputs, alpha: torch.Tensor) -> torch.Tensor:
+def matting_loss(outputs: Outputs, alpha: torch.Tensor) -> torch.Tensor:
     """Return the L1 loss of the matte, and the cross-entropy of the coarse one that steers the sparse layers."""
     matte, coarse = outputs[0], outputs[-1]
     small = functional.adaptive_avg_pool2d(alpha.flatten(0, 1), (coarse.shape[-2], coarse.shape[-1])).view_as(coarse)
     return functional.l1_loss(matte, alpha) + functional.binary_cross_entropy_with_logits(coarse, small)
-
-
-def distilled(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    """Return −Σ p_teacher·log p_student, the mean over the batch (ReActNet's distributional loss, ECCV 2020)."""
-    return -(teacher.softmax(1) * student.log_softmax(1)).sum(1).mean()
 
 
 def score(
