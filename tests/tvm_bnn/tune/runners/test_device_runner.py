@@ -118,9 +118,9 @@ def test_a_candidate_that_takes_the_server_with_it_ends_the_run_in_one_line(
 def test_a_candidate_that_hangs_on_the_board_is_a_failure_and_the_next_is_timed(
     task, target, tracker, board, candidates, hanging, monkeypatch
 ):
-    monkeypatch.setattr(device_runner, "_TRANSFER_S", 6.0)
+    monkeypatch.setattr(device_runner, "_TRANSFER_S", 20.0)
     hangs, works = modules(candidates)
-    failed, measured = DeviceRunner(target, KEY, tracker, timeout_s=2).measure(task, [hanging(hangs), works])
+    failed, measured = DeviceRunner(target, KEY, tracker, timeout_s=20).measure(task, [hanging(hangs), works])
     assert failed.failure
     assert measured.seconds
 

@@ -4,6 +4,9 @@ import time
 
 from tvm_bnn.tune.runners.forked import in_child, in_children
 
+#: A child that does little has a result by then, however busy the machine is.
+HANGS_S = 10
+
 
 def test_what_a_child_returns_comes_back_in_order():
     found = in_children([lambda number=number: [number] * 100_000 for number in range(5)], 20, workers=2)
@@ -24,8 +27,8 @@ def test_a_child_that_crashes_costs_its_own_result_only():
 
 
 def test_a_child_that_hangs_is_killed():
-    found = in_children([lambda: time.sleep(1000), lambda: 7], 0.3, workers=2)
-    assert found[0].failure == "no result within 0.3 s"
+    found = in_children([lambda: time.sleep(1000), lambda: 7], HANGS_S, workers=2)
+    assert found[0].failure == f"no result within {HANGS_S:g} s"
     assert found[1].value == 7
 
 
@@ -41,9 +44,9 @@ def test_children_that_a_child_started_die_with_it(tmp_path):
         (tmp_path / "process").write_text(str(process))
         time.sleep(1000)
 
-    assert in_child(hang, 0.5).value is None
+    assert in_child(hang, HANGS_S).value is None
     process = int((tmp_path / "process").read_text())
-    for _ in range(100):
+    for _ in range(3000):
         state = _state(process)
         if state in {"", "Z"}:
             return

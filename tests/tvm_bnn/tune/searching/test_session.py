@@ -1,6 +1,7 @@
 """What a log keeps, and what a search makes of it."""
 
 import dataclasses
+import os
 import time
 
 import msgspec
@@ -75,13 +76,20 @@ def test_a_tuner_takes_over_what_another_one_measured(task, plan, pretended):
 
 
 def test_two_tuners_at_the_same_time_lose_nothing_and_keep_nothing_twice(task, plan, pretended):
-    class Unhurried(pretended):
+    begun = plan.folder.parent / "begun"
+    begun.mkdir(parents=True)
+
+    class AtTheSameTime(pretended):
+        """Begins its first round when the other one does."""
+
         def measure(self, task, modules):
-            time.sleep(0.3)
+            (begun / str(os.getpid())).touch()
+            while len(list(begun.iterdir())) < 2:
+                time.sleep(0.01)
             return super().measure(task, modules)
 
     def work():
-        runner = Unhurried()
+        runner = AtTheSameTime()
         made = tune([task], runner, dataclasses.replace(plan, trials=64), VERSIONS, unheard, fail)
         return set(runner.measured), made[0].exact
 
