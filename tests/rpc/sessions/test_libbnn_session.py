@@ -118,11 +118,9 @@ def test_hostile_calls_are_answered_and_leave_the_session_usable(tracker, offer)
     with session(tracker) as board:
         for _ in range(HOSTILE_CALLS):
             call = hostile_call(rng)
-            board._connection.sendall(struct.pack("<I", len(call)) + call)
-            (length,) = struct.unpack("<I", board._connection.recv(4))
-            answer = b""
-            while len(answer) < length:
-                answer += board._connection.recv(length - len(answer))
+            board._channel.send(struct.pack("<I", len(call)) + call)
+            (length,) = struct.unpack("<I", board._channel.receive(4))
+            answer = board._channel.receive(length)
             assert answer[:1] == b"e" or answer == b"n"  # a name and bytes may happen to be an upload
         assert board.read("/proc/loadavg")
     wait_for_devices(tracker, ["board"])
@@ -133,7 +131,7 @@ def test_hostile_calls_are_answered_and_leave_the_session_usable(tracker, offer)
 def test_a_call_that_is_too_large_or_never_ends_frees_the_device(tracker, offer, sent):
     offer("board", "--session-seconds", "2")
     with session(tracker) as board:
-        board._connection.sendall(sent)
+        board._channel.send(sent)
         wait_for_devices(tracker, ["board"], 20)
 
 

@@ -201,7 +201,7 @@ def test_a_tracker_that_dies_in_mid_run_ends_the_run_in_one_line_and_keeps_the_l
 
 def test_a_tracker_that_is_gone_is_named_with_what_would_do(task, target, candidates):
     address = ("127.0.0.1", free_port())
-    with pytest.raises(UserError, match=r"tracker '127.0.0.1:\d+': no answer .*rpc_tracker") as caught:
+    with pytest.raises(UserError, match=r"tracker '127.0.0.1:\d+': no answer .*'python -m rpc tracker'") as caught:
         DeviceRunner(target, KEY, address, patience_s=0.1).measure(task, modules(candidates))
     assert "\n" not in str(caught.value)
 
