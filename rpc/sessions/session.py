@@ -8,6 +8,7 @@ evaluator, whose clock is the one that people and NTP set.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -126,11 +127,11 @@ class Board:
 
     def read(self, path: str) -> str:
         """Return a file of ``/proc`` or ``/sys`` without white space around it; empty if there is none."""
-        return str(self._ask("read", path) or "").strip()
+        return _printable_lines(str(self._ask("read", path) or "")).strip()
 
     def find(self, pattern: str) -> list[str]:
         """Return the paths below ``/sys`` or ``/proc`` that match a shell pattern."""
-        return str(self._ask("find", pattern) or "").split()
+        return _printable_lines(str(self._ask("find", pattern) or "")).split()
 
     def set_threads(self, threads: int) -> None:
         """Say how many threads kernels may use; before the first model runs."""
@@ -210,7 +211,7 @@ class LoadedModel:
         """Return the ns that so many calls took on the device, by a clock that nobody sets where the server is ours."""
         if self._board.is_ours:
             found = self._board._ask("time", self._machine, calls)
-            if not isinstance(found, int) or found < 0:
+            if not isinstance(found, int) or found <= 0:
                 raise _lost(self._board.key, "asking for 'time'", "it answers what is no time")
             return float(found)
         with asking(self._board.key, "running the model"):
@@ -222,6 +223,8 @@ class LoadedModel:
         with asking(self._board.key, "asking for 'sense'"):
             answer = str(self._board._called("sense", self._machine, int(seconds * 1e9), path)).split()
             calls, ns, mean = _fields(answer, int, float, float)
+            if calls < 1 or not math.isfinite(ns) or not math.isfinite(mean):
+                raise StrangerError("it answers what is no answer to that")
             return calls, ns, mean
 
     def profile(self, runs: int) -> list[tuple[str, float]]:
@@ -231,6 +234,11 @@ class LoadedModel:
         with asking(self._board.key, "asking for 'profile'"):
             rows = [_fields(line.split(), str, int, float) for line in lines]
             return [(printable(name), ns / max(1, calls)) for name, calls, ns in rows]
+
+
+def _printable_lines(text: str) -> str:
+    """Return lines without characters that a terminal would follow."""
+    return "".join(character if character.isprintable() or character in "\n\t" else "?" for character in text)
 
 
 def _module(value: Value) -> Handle:

@@ -140,5 +140,91 @@ def hostile_packet(rng):
     )()
 
 
+def greeting(text, length=None, magic=BOARD_MAGIC):
+    data = text.encode("latin-1")
+    return struct.pack("<ii", magic, len(data) if length is None else length) + data
+
+
+def hostile_greeting(rng, match_key):
+    """Return bytes that no right client sends: noise, wrong numbers, cut and changed greetings."""
+    right = greeting(f"client:{match_key}")
+    return rng.choice(
+        [
+            lambda: rng.randbytes(rng.randrange(64)),
+            lambda: struct.pack("<i", BOARD_MAGIC) + rng.randbytes(rng.randrange(64)),
+            lambda: greeting("client:x", length=rng.choice([0, -1, 1025, 1 << 20, 2**31 - 1, -(2**31)])),
+            lambda: greeting("client:" + "x" * rng.randrange(1000)),
+            lambda: greeting(rng.randbytes(rng.randrange(1, 900)).decode("latin-1")),
+            lambda: right[: rng.randrange(len(right))],
+            lambda: greeting(f"client:{match_key} -timeout={rng.choice(['nan', 'inf', '-1', 'x', '1e999', '%n'])}"),
+            lambda: greeting(f"client:{match_key} -{rng.choice(['', 'x', 'proof', 'timeout'])}"),
+            lambda: greeting(f"server:{match_key}"),
+            lambda: greeting(f"client:{match_key}\0 -timeout=1"),
+        ]
+    )()
+
+
+def text(data):
+    return b"b" + struct.pack("<I", len(data)) + data
+
+
+def hostile_call(rng):
+    """Return what no right client sends: noise, wrong lengths, functions that are none, arguments that do not fit."""
+    known = [b"tvm_bnn.board." + name for name in (b"input", b"run", b"output", b"outputs", b"time", b"sense")]
+    known += [b"tvm.rpc.server." + name for name in (b"upload", b"load_module")]
+    number = b"i" + rng.randbytes(8)
+    return rng.choice(
+        [
+            lambda: b"",
+            lambda: rng.randbytes(rng.randrange(64)),
+            lambda: number,
+            lambda: text(rng.randbytes(rng.randrange(300))),
+            lambda: b"b" + struct.pack("<I", rng.choice([1 << 31, (1 << 32) - 1, 9])) + b"tvm_bnn",
+            lambda: text(rng.choice(known)) + rng.randbytes(rng.randrange(20)),
+            lambda: text(rng.choice(known)) + number * rng.randrange(7),
+            lambda: text(rng.choice(known)) + text(rng.randbytes(rng.randrange(400))) * rng.randrange(4),
+            lambda: text(rng.choice(known)) + number + text(b"/proc/../etc/passwd") * rng.randrange(3),
+        ]
+    )()
+
+
+def hostile_messages(rng):
+    """Return what no server and no client says to a tracker."""
+    right = message([3, "board", [1, "board:1"], None])
+    return rng.choice(
+        [
+            lambda: rng.randbytes(rng.randrange(40)),
+            lambda: integer(MAGIC) + rng.randbytes(rng.randrange(40)),
+            lambda: integer(MAGIC) + integer(rng.choice([0, -1, 65537, 2**31 - 1, -(2**31)])),
+            lambda: integer(MAGIC) + right[: rng.randrange(len(right))],
+            lambda: integer(MAGIC) + integer(9) + rng.randbytes(9),
+            lambda: integer(MAGIC) + message(rng.choice([[], [99], [3], [3, 1, 2], [4, "x"], [5, {}], {"a": 1}, 7])),
+            lambda: integer(MAGIC) + message([4, "", "", 1]),
+            lambda: integer(MAGIC) + message([4, "x" * 200, "", 1]),
+            lambda: integer(MAGIC) + message([3, "board", ["port", "key"], None]),
+            lambda: integer(MAGIC) + message([5, {"key": "server:x", "addr": ["a", "b"]}]),
+        ]
+    )()
+
+
+def changed(rng, data):
+    """Return bytes with a few changes: bits, cuts, repetitions, noise."""
+    data = bytearray(data)
+    for _ in range(rng.randrange(1, 4)):
+        at = rng.randrange(len(data) + 1)
+        match rng.randrange(5):
+            case 0 if at < len(data):
+                data[at] ^= 1 << rng.randrange(8)
+            case 1:
+                del data[at : at + rng.randrange(1, 9)]
+            case 2:
+                data[at:at] = rng.randbytes(rng.randrange(1, 9))
+            case 3:
+                data[at:at] = data[: rng.randrange(1, 40)]
+            case _ if at < len(data):
+                data[at] = rng.choice([0, 1, 0x20, 0x2D, 0x3D, 0x7F, 0x80, 0xFF])
+    return bytes(data)
+
+
 def seeded(seed):
     return random.Random(seed)

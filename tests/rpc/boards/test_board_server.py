@@ -22,8 +22,8 @@ from schedules.errors import UserError
 from schedules.machines import host
 from schedules.machines.link import link_triple, linker
 from schedules.machines.target import find_target
+from tests.rpc.attackers import BOARD_MAGIC, greeting, hostile_greeting
 
-MAGIC = 0xFF271
 HANDSHAKES = 10_000
 
 
@@ -43,30 +43,6 @@ def model(runtime, artifact, deployed_artifact_for, tmp_path_factory):
     if runtime == "tvm":
         return artifact
     return deployed_artifact_for(tmp_path_factory.mktemp("deployed") / "sums.so", find_target("native"))
-
-
-def greeting(text, length=None, magic=MAGIC):
-    data = text.encode("latin-1")
-    return struct.pack("<ii", magic, len(data) if length is None else length) + data
-
-
-def hostile_greeting(rng, match_key):
-    """Return bytes that no right client sends: noise, wrong numbers, cut and changed greetings."""
-    right = greeting(f"client:{match_key}")
-    return rng.choice(
-        [
-            lambda: rng.randbytes(rng.randrange(64)),
-            lambda: struct.pack("<i", MAGIC) + rng.randbytes(rng.randrange(64)),
-            lambda: greeting("client:x", length=rng.choice([0, -1, 1025, 1 << 20, 2**31 - 1, -(2**31)])),
-            lambda: greeting("client:" + "x" * rng.randrange(1000)),
-            lambda: greeting(rng.randbytes(rng.randrange(1, 900)).decode("latin-1")),
-            lambda: right[: rng.randrange(len(right))],
-            lambda: greeting(f"client:{match_key} -timeout={rng.choice(['nan', 'inf', '-1', 'x', '1e999', '%n'])}"),
-            lambda: greeting(f"client:{match_key} -{rng.choice(['', 'x', 'proof', 'timeout'])}"),
-            lambda: greeting(f"server:{match_key}"),
-            lambda: greeting(f"client:{match_key}\0 -timeout=1"),
-        ]
-    )()
 
 
 def say(grant, data):
@@ -126,16 +102,16 @@ def test_who_says_nothing_holds_nobody_up(tracker, offer):
 def test_a_wrong_key_is_told_so(tracker, offer):
     offer("board")
     grant = tracker_client.request(tracker, "board", 10)
-    assert answer(grant, greeting("client:board:0.5")) == struct.pack("<i", MAGIC + 2)
+    assert answer(grant, greeting("client:board:0.5")) == struct.pack("<i", BOARD_MAGIC + 2)
 
 
 def test_a_match_key_serves_once(tracker, offer):
     offer("board")
     grant = tracker_client.request(tracker, "board", 10)
     with open_board(grant, 60):
-        assert answer(grant, greeting(f"client:{grant.match_key}")) == struct.pack("<i", MAGIC + 2)
+        assert answer(grant, greeting(f"client:{grant.match_key}")) == struct.pack("<i", BOARD_MAGIC + 2)
     wait_for_devices(tracker, ["board"])
-    assert answer(grant, greeting(f"client:{grant.match_key}")) == struct.pack("<i", MAGIC + 2)
+    assert answer(grant, greeting(f"client:{grant.match_key}")) == struct.pack("<i", BOARD_MAGIC + 2)
 
 
 @pytest.mark.parametrize("length", [10, 64, 100])
