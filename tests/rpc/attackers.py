@@ -12,9 +12,9 @@ BOARD_MAGIC = 0xFF271
 
 
 @contextlib.contextmanager
-def listener():
+def listener(port=0):
     """Listen on the loopback; yields the socket and its port."""
-    with socket.create_server(("127.0.0.1", 0)) as opened:
+    with socket.create_server(("127.0.0.1", port)) as opened:
         yield opened, opened.getsockname()[1]
 
 

@@ -1,5 +1,6 @@
 """``python -m rpc``: what the commands say and write."""
 
+import contextlib
 import subprocess
 import sys
 
@@ -101,6 +102,48 @@ def test_an_image_is_small_and_starts(tmp_path):
     unit = (tmp_path / "image" / "tvm-bnn-board.service").read_text()
     assert "DynamicUser=yes" in unit
     assert "(desk)" in unit
+
+
+def test_an_image_takes_the_secret_along_for_its_owner_alone(tmp_path):
+    (tmp_path / "secret").write_text("of the lab\n")
+    write_board_image(tmp_path / "image", "rpi2", "rpi2", TRACKER, 9091, tmp_path / "secret")
+    assert (tmp_path / "image" / "secret").read_text() == "of the lab\n"
+    assert (tmp_path / "image" / "secret").stat().st_mode & 0o777 == 0o600
+    assert '--secret-file "${CREDENTIALS_DIRECTORY:-.}/secret" "$@"' in (tmp_path / "image" / "start.sh").read_text()
+    unit = (tmp_path / "image" / "tvm-bnn-board.service").read_text()
+    assert "LoadCredential=secret:/opt/tvm_bnn/secret" in unit
+
+
+@contextlib.contextmanager
+def command(*words):
+    """Run a command; yields what it says on stderr, line by line."""
+    with subprocess.Popen([sys.executable, "-m", "rpc", *words], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process.stderr
+        finally:
+            process.terminate()
+
+
+def test_commands_of_one_user_share_a_secret_without_being_told(tmp_path, monkeypatch, capsys, artifact):
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    with contextlib.ExitStack() as stack:
+        said = stack.enter_context(command("tracker", "--port", "0"))
+        tracker = f"127.0.0.1:{said.readline().rsplit(':', 1)[1].strip()}"
+        said = stack.enter_context(command("serve", "--key", "desk", "--port", "0", "--tracker", tracker))
+        while "registered" not in said.readline():
+            pass
+        assert main(["devices", "--tracker", tracker]) == 0
+        assert "asked for" in capsys.readouterr().out
+        assert main(["measure", str(artifact), "--key", "desk", "--tracker", tracker, "--repeats", "3"]) == 0
+        assert "5 of 5 samples" in capsys.readouterr().out
+        assert main(["devices", "--no-secret", "--tracker", tracker]) == 1
+        assert "asks for a secret" in capsys.readouterr().err
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "of another user"))
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        assert main(["devices", "--tracker", tracker]) == 1
+        assert "--secret-file FILE names that of another lab" in capsys.readouterr().err
 
 
 def test_an_image_overwrites_nothing(tmp_path):

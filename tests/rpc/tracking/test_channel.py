@@ -86,8 +86,8 @@ def test_bytes_arrive_in_any_portions():
 
 
 @contextlib.contextmanager
-def relay(target, changed=lambda _direction, data: data):
-    """Pass everything on to a port, through ``changed``; yields the port to connect to."""
+def relay(target, changed=lambda _direction, data: data, host="127.0.0.1", port=0):
+    """Pass everything on to a port of a host, through ``changed``; yields the port to connect to."""
 
     def pump(direction, source, sink, stopped):
         with contextlib.suppress(OSError):
@@ -97,14 +97,14 @@ def relay(target, changed=lambda _direction, data: data):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
-    with listener() as (opened, port):
+    with listener(port) as (opened, listening):
         opened.settimeout(0.1)
 
         def work(stopped):
             while not stopped.is_set():
                 with contextlib.suppress(TimeoutError):
                     caller, _ = opened.accept()
-                    with caller, socket.create_connection(("127.0.0.1", target), 5) as called:
+                    with caller, socket.create_connection((host, target), 5) as called:
                         caller.settimeout(5)
                         inward = threading.Thread(target=pump, args=("in", caller, called, stopped))
                         inward.start()
@@ -112,7 +112,7 @@ def relay(target, changed=lambda _direction, data: data):
                         inward.join()
 
         with in_thread(work):
-            yield port
+            yield listening
 
 
 def test_a_proof_that_is_passed_on_is_worth_nothing(secure_lab):
@@ -123,6 +123,21 @@ def test_a_proof_that_is_passed_on_is_worth_nothing(secure_lab):
             open_board(other, 60, SECRET)
     with open_board(grant, 60, SECRET) as board:
         assert board.read("/proc/loadavg")
+
+
+def test_a_tunnel_with_the_same_port_at_both_ends_is_one(server_folder, running, secret_file, tmp_path):
+    """The server listens on another loopback here, as on another machine, and says where clients find it."""
+    words = ("--secret-file", str(secret_file), "--host", "127.0.0.2", "--address", "127.0.0.1")
+    with (
+        local_tracker(secret=secret_file) as tracker,
+        running(server_folder, tracker, "board", tmp_path, *words, secret=SECRET),
+    ):
+        grant = tracker_client.request(tracker, "board", 10, secret=SECRET)
+        with (
+            relay(grant.address.port, host="127.0.0.2", port=grant.address.port),
+            open_board(grant, 60, SECRET) as board,
+        ):
+            assert board.read("/proc/loadavg")
 
 
 def test_who_is_in_between_can_change_nothing(secure_lab):
