@@ -26,6 +26,8 @@ from rpc.tracking.tracker_protocol import MOST_ANSWER, MOST_MESSAGE, Code, Proto
 from schedules.errors import UserError
 
 MOST_CONNECTIONS = 4096
+#: Of those, how many may not have said who they are; one more, and the oldest of them goes.
+MOST_STRANGERS = 256
 BACKLOG = 1024
 #: Somebody who connects has to say something within this, and to finish what they began to say.
 PATIENCE_SECONDS = 5.0
@@ -52,6 +54,7 @@ class Tracker(tcpserver.TCPServer):
         self.secret = secret
         self._lines = Allowance(LINES, MOST_LINES)
         self._connections: set[_Connection] = set()
+        self._strangers: dict[_Connection, None] = {}  # in the order in which they came
 
     async def handle_stream(self, stream: iostream.IOStream, address: tuple[Any, ...]) -> None:
         """Serve one connection to its end."""
@@ -61,7 +64,14 @@ class Tracker(tcpserver.TCPServer):
         stream.max_write_buffer_size = MOST_ANSWER
         connection = _Connection(self, stream, str(address[0]))
         self._connections.add(connection)
+        self._strangers[connection] = None
+        if len(self._strangers) > MOST_STRANGERS:
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            oldest.leave()
         try:
+            await connection.greet()
+            self._strangers.pop(connection, None)
             await connection.serve()
         except (iostream.StreamClosedError, iostream.StreamBufferFullError, TimeoutError):
             pass
@@ -69,6 +79,7 @@ class Tracker(tcpserver.TCPServer):
         except (ValueError, msgspec.MsgspecError, RecursionError) as error:
             self._say(f"tracker: {connection.address} is disconnected: {printable(str(error))}")
         finally:
+            self._strangers.pop(connection, None)
             self._connections.discard(connection)
             self.scheduler.forget(connection)
             stream.close()
@@ -108,9 +119,16 @@ class _Connection:
         self._bytes = Allowance(BYTES, MOST_BYTES)
         self._answered = Allowance(ANSWERED_BYTES, MOST_ANSWERED_BYTES)
 
-    async def serve(self) -> None:
+    async def greet(self) -> None:
+        """Hear who it is."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             await self._channel.greet(self._tracker.secret)
+
+    def leave(self) -> None:
+        """End the connection; what waits for it ends by that."""
+        self._stream.close()
+
+    async def serve(self) -> None:
         while True:
             settled = self._pending > 0 or self.introduction is not None
             async with asyncio.timeout(None if settled else IDLE_SECONDS):

@@ -12,9 +12,9 @@ from rpc.tracking import tracker_client
 from rpc.tracking.allowance import Allowance
 from rpc.tracking.introduction import introduction
 from rpc.tracking.scheduler import DuplicateError, Offer, Scheduler
-from rpc.tracking.tracker import MOST_MESSAGES, MOST_PENDING
+from rpc.tracking.tracker import MOST_MESSAGES, MOST_PENDING, MOST_STRANGERS
 from rpc.tracking.tracker_client import Address
-from rpc.tracking.tracker_protocol import integer, message
+from rpc.tracking.tracker_protocol import MAGIC, integer, message
 from schedules.errors import UserError
 from tests.rpc.attackers import POISONS, accepting, exactly, flood, in_thread, tracker_connection
 
@@ -162,6 +162,18 @@ def test_an_answer_that_is_none_is_one_line(body):
     with accepting(serve) as port, pytest.raises(UserError, match="no tracker's answer") as caught:
         tracker_client.summary(Address("127.0.0.1", port))
     assert str(caught.value).isprintable()
+
+
+def test_who_does_not_say_who_it_is_keeps_nobody_out(tracker):
+    address = (tracker.host, tracker.port)
+    silent = [socket.create_connection(address, 10) for _ in range(MOST_STRANGERS + 50)]
+    assert tracker_client.summary(tracker).devices == ()
+    silent[0].settimeout(10)
+    assert silent[0].recv(1) == b""
+    silent[-1].sendall(integer(MAGIC))
+    assert exactly(silent[-1], 4) == integer(MAGIC)
+    for connection in silent:
+        connection.close()
 
 
 def test_a_match_key_leads_to_one_device(tracker, strange):

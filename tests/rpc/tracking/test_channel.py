@@ -15,7 +15,7 @@ from rpc.measuring.device_measurement import open_board
 from rpc.tracking import lab_secret, tracker_client
 from rpc.tracking.channel import SecureChannel
 from rpc.tracking.frames import Direction, frame_length
-from rpc.tracking.local_tracker import local_tracker
+from rpc.tracking.local_tracker import local_tracker, wait_for_devices
 from rpc.tracking.shared_secret import agree, read_secret
 from rpc.tracking.tracker_client import Address
 from rpc.tracking.tracker_protocol import ProtocolError
@@ -152,6 +152,21 @@ def test_who_is_in_between_can_change_nothing(secure_lab):
         assert tracker_client.summary(Address("127.0.0.1", port), SECRET).devices[0].key == "board"
     with relay(secure_lab.port, flip) as port, pytest.raises(UserError, match="a message that was changed on its way"):
         tracker_client.summary(Address("127.0.0.1", port), SECRET)
+
+
+def read_for_ever(board):
+    while True:
+        assert board.read("/proc/loadavg")
+
+
+def test_large_messages_and_the_session_s_end_travel_in_frames(secure_lab):
+    with open_board(tracker_client.request(secure_lab, "board", 10, secret=SECRET), 2, SECRET) as board:
+        with pytest.raises(UserError, match="loading the model failed"):
+            board.load("model.so", bytes(3_000_000))
+        # If a question was under way, the end of the connection may overtake the reason.
+        with pytest.raises(UserError, match=r"was lost .* \((its time was up|the connection broke)\)"):
+            read_for_ever(board)
+    wait_for_devices(secure_lab, ["board"], secret=SECRET)
 
 
 def test_who_does_not_know_the_secret_is_told_nothing(secure_lab):
