@@ -1,14 +1,16 @@
 # make demo   compile the embedded network for this machine and for a 64-bit ARM board, verify both, show the reports
 # make lab    compile it for two ARM boards, emulate both, run it on them through a tracker
 # make test   lint, types and tests
+# make fuzz   a minute of what nobody should send to the lab; FUZZ="all --seconds 600 --sanitize" for more
 # make docs   the pages of docs/ as a site, in site/
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= build
+FUZZ ?= all --seconds 60
 
-.PHONY: demo lab test lint docs emulator clean
+.PHONY: demo lab test fuzz lint docs emulator clean
 
 demo: $(VENV)/run emulator
 	$(BIN)/python -m tvm_bnn.compile --target native -o $(OUT)/digits.native.so
@@ -19,6 +21,9 @@ lab: $(VENV)/run emulator
 
 test: lint emulator
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 $(PYTEST)
+
+fuzz: $(VENV)/dev
+	$(BIN)/python -m tests.rpc.fuzzing $(FUZZ)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

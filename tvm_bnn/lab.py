@@ -34,6 +34,10 @@ class Options:
     """A board, by its name as a target; once for each. By default rpi3 and rpi4."""
     tracker: str = ""
     """Of the lab where the boards are registered under these names, HOST:PORT; by default they are emulated here."""
+    secret: Annotated[Path | None, tyro.conf.arg(name="secret-file")] = None
+    """With --tracker: file with that lab's secret; by default this user's own."""
+    no_secret: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Use a tracker and boards that prove nothing."""
     inputs: Path | None = None
     """As for tvm_bnn.compile."""
     repeats: int = 50
@@ -65,6 +69,8 @@ def run_lab(options: Options) -> list[DeviceRecord]:
     UserError
         If the model cannot be compiled, a board cannot be had, or it answers wrongly.
     """
+    from rpc.tracking.lab_secret import secret_file, secret_of
+    from rpc.tracking.shared_secret import read_secret
     from rpc.tracking.tracker_client import parse_address
 
     boards = options.board or ("rpi3", "rpi4")
@@ -72,11 +78,22 @@ def run_lab(options: Options) -> list[DeviceRecord]:
     with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
         artifacts = {board: _compiled(options, board, Path(folder)) for board in boards}
         if tracker is not None:
-            return [_measured(tracker, board, artifacts[board], options.repeats) for board in boards]
+            lab = _Lab(tracker, secret_of(options.secret, options.no_secret))
+            return [_measured(lab, board, artifacts[board], options.repeats) for board in boards]
         from rpc.boards.emulated_boards import emulated_key
 
-        with _emulated_lab(boards) as local:
-            return [_measured(local, emulated_key(board), artifacts[board], 0) for board in boards]
+        file = secret_file(options.secret, options.no_secret, make=True)
+        with _emulated_lab(boards, file) as local:
+            lab = _Lab(local, read_secret(file))
+            return [_measured(lab, emulated_key(board), artifacts[board], 0) for board in boards]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Lab:
+    """A tracker, and the secret that it and its boards know; empty for none."""
+
+    tracker: Address
+    secret: bytes
 
 
 def _compiled(options: Options, board: str, folder: Path) -> Path:
@@ -93,23 +110,26 @@ def _compiled(options: Options, board: str, folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _emulated_lab(boards: tuple[str, ...]) -> Iterator[Address]:
+def _emulated_lab(boards: tuple[str, ...], secret: Path | None) -> Iterator[Address]:
     """Run a tracker and emulated boards until the block ends."""
     from rpc.boards.emulated_boards import emulated_boards, emulated_key
     from rpc.tracking.local_tracker import local_tracker, wait_for_devices
+    from rpc.tracking.shared_secret import read_secret
     from tvm_bnn.command_line.console import stage
 
-    with local_tracker() as tracker, stage("starting emulated boards"), emulated_boards(boards, tracker):
-        wait_for_devices(tracker, [emulated_key(board) for board in boards])
+    starting = stage("starting emulated boards")
+    with local_tracker(secret=secret) as tracker, starting, emulated_boards(boards, tracker, secret):
+        wait_for_devices(tracker, [emulated_key(board) for board in boards], secret=read_secret(secret))
         yield tracker
 
 
-def _measured(tracker: Address, key: str, artifact: Path, repeats: int) -> DeviceRecord:
+def _measured(lab: _Lab, key: str, artifact: Path, repeats: int) -> DeviceRecord:
     from rpc.measuring.device_measurement import Plan, candidate, measure_on_device
     from tvm_bnn.command_line.console import stage
 
     with stage(f"running on {key}"):
-        (record,) = measure_on_device(tracker, key, [candidate(artifact)], Plan(repeats=repeats))
+        plan = Plan(repeats=repeats, secret=lab.secret)
+        (record,) = measure_on_device(lab.tracker, key, [candidate(artifact)], plan)
     return record
 
 

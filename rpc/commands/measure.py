@@ -43,7 +43,9 @@ class Options:
     format: Literal["table", "json"] = "table"
     """How to print the results."""
     secret: Annotated[Path | None, tyro.conf.arg(name="secret-file")] = None
-    """File with the secret that the device asks for."""
+    """File with the lab's secret; by default this user's own, which trackers and servers of this user make."""
+    no_secret: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Measure on a device that proves nothing, as TVM's own servers do."""
     wait: float = 60.0
     """Seconds to wait for a free device."""
     session_seconds: float = 600.0
@@ -80,7 +82,7 @@ def _measure(options: Options) -> None:
 
 def _plan(options: Options) -> Plan:
     from rpc.measuring.device_measurement import Plan
-    from rpc.tracking.shared_secret import read_secret
+    from rpc.tracking.lab_secret import secret_of
 
     return Plan(
         repeats=options.repeats,
@@ -89,7 +91,7 @@ def _plan(options: Options) -> Plan:
         session_seconds=options.session_seconds,
         wait_seconds=options.wait,
         cooldown_seconds=options.cooldown,
-        secret=read_secret(options.secret),
+        secret=secret_of(options.secret, options.no_secret),
     )
 
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from rpc.formats.printing import printable
+
+#: Characters; a processor's features take two thousand.
+_MOST_FACT = 4096
+
 
 class BoardFacts(msgspec.Struct, frozen=True):
     """Facts; empty where the board, or a server that is not ours, does not tell.
@@ -41,3 +46,13 @@ class BoardFacts(msgspec.Struct, frozen=True):
     bnn_format: int = 0
     emulated: str = ""
     asks_secret: bool = False
+
+
+def cleaned(facts: BoardFacts) -> BoardFacts:
+    """Return facts whose texts may be printed."""
+    texts = {
+        name: printable(value, _MOST_FACT)
+        for name, value in msgspec.structs.asdict(facts).items()
+        if isinstance(value, str)
+    }
+    return msgspec.structs.replace(facts, **texts)

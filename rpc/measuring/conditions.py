@@ -60,7 +60,7 @@ def conditions(board: SystemFiles) -> Conditions:
     """Return what a board tells now."""
     governors = {board.read(path) for path in board.find(f"{_CPU}/scaling_governor")}
     frequencies = [_integer(board.read(path)) for path in board.find(f"{_CPU}/scaling_cur_freq")]
-    load = board.read("/proc/loadavg").split()
+    load = re.match(r"\d{1,9}(\.\d{1,9})?", board.read("/proc/loadavg"))
     return Conditions(
         tuple(sorted(governors - {""})),
         tuple(value for value in frequencies if value is not None),
@@ -107,8 +107,8 @@ def doubts(before: Conditions, after: Conditions) -> list[str]:
 
 
 def _integer(text: str) -> int | None:
-    return int(text) if re.fullmatch(r"-?\d+", text) else None
+    return int(text) if re.fullmatch(r"-?\d{1,18}", text) else None
 
 
 def _hexadecimal(text: str) -> int | None:
-    return int(text, 16) if re.fullmatch(r"(0x)?[0-9a-fA-F]+", text) else None
+    return int(text, 16) if re.fullmatch(r"(0x)?[0-9a-fA-F]{1,16}", text) else None

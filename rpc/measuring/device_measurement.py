@@ -14,7 +14,7 @@ from rpc.measuring.records import DeviceRecord, Energy, LayerTime
 from rpc.measuring.reference_samples import Agreement, ReferenceSamples
 from rpc.sessions.compatibility import refuse_misfit
 from rpc.sessions.libbnn_session import LibbnnBoard
-from rpc.sessions.session import Board, DeviceLostError, LoadedModel, prepare
+from rpc.sessions.session import Board, DeviceLostError, LoadedModel
 from rpc.tracking import tracker_client
 from rpc.tracking.tracker_client import Address, Grant
 from schedules.errors import UserError
@@ -43,7 +43,7 @@ class Plan:
     cooldown_seconds
         How long to wait at most, before each round, for a board that is hot.
     secret
-        That the device asks for; empty for none.
+        Of the lab: tracker and device have to know it, too. Empty to speak to any.
     """
 
     repeats: int = 50
@@ -112,16 +112,17 @@ def measure_on_device(
     UserError
         If there is no such device, an artifact does not fit it or answers wrongly, or every device tried is lost.
     """
-    prepare()
+    for line in tracker_client.summary(tracker, plan.secret).skipped:
+        tell(line)
     attempt = 1
     while True:
-        grant = tracker_client.request(tracker, key, plan.wait_seconds)
+        grant = tracker_client.request(tracker, key, plan.wait_seconds, secret=plan.secret)
         tell(f"device '{key}' at {grant.address}")
         try:
             with open_board(grant, plan.session_seconds, plan.secret) as board:
                 return _measure(board, str(grant.address), candidates, plan)
         except DeviceLostError as error:
-            left = [device for device in tracker_client.summary(tracker).devices if device.key == key]
+            left = [device for device in tracker_client.summary(tracker, plan.secret).devices if device.key == key]
             if attempt == ATTEMPTS or not left:
                 there = "no other device has that key" if not left else f"so were {ATTEMPTS - 1} before"
                 raise UserError(f"{error}; {there}") from None

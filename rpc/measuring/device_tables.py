@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from rpc.formats.board_facts import BoardFacts
@@ -42,11 +43,12 @@ def print_devices(found: Summary) -> None:
         state = {True: "[green]free[/]", False: "[yellow]busy[/]", None: "-"}[device.free]
         cells = (facts.model, facts.machine, str(facts.cores or ""), facts.kernel, facts.libc, runtime_text(facts))
         asked = "asked for" if facts.asks_secret else "-"
-        table.add_row(device.key, str(device.address), state, *(cell or "-" for cell in cells), asked)
+        told = (escape(cell) or "-" for cell in cells)
+        table.add_row(escape(device.key), escape(str(device.address)), state, *told, asked)
     console.print(table)
     for key, queue in found.queues.items():
         if queue.pending:
-            console.print(f"{queue.pending} waiting for '{key}'")
+            console.print(f"{queue.pending} waiting for '{escape(key)}'")
 
 
 def runtime_text(facts: BoardFacts) -> str:
@@ -60,7 +62,8 @@ def print_records(records: Sequence[DeviceRecord]) -> None:
     """Print a row for each artifact, then layers, comparisons and doubts."""
     console = _console()
     first = records[0]
-    console.print(f"{first.key} at {first.server}: {first.board.model or 'unknown'}, {first.threads} thread")
+    where = f"{first.key} at {first.server}: {first.board.model or 'unknown'}"
+    console.print(f"{escape(where)}, {first.threads} thread")
     table = _table("artifact", "verified", "latency", "p10 … p90", "peak memory", "energy a call")
     for record in records:
         table.add_row(
@@ -73,7 +76,7 @@ def print_records(records: Sequence[DeviceRecord]) -> None:
     for record in records[1:]:
         console.print(_comparison(first, record))
     for doubt in dict.fromkeys(doubt for record in records for doubt in record.doubts):
-        console.print(f"[yellow]note[/] {doubt}")
+        console.print(f"[yellow]note[/] {escape(doubt)}")
 
 
 def print_boards(records: Sequence[DeviceRecord]) -> None:
@@ -81,7 +84,9 @@ def print_boards(records: Sequence[DeviceRecord]) -> None:
     table = _table("device", "what it is", "artifact", "verified", "latency")
     for record in records:
         latency, _ = times_text(record)
-        table.add_row(record.key, record.board.model or "unknown", record.artifact, verified_text(record), latency)
+        table.add_row(
+            escape(record.key), escape(record.board.model) or "unknown", record.artifact, verified_text(record), latency
+        )
     _console().print(table)
 
 

@@ -2,67 +2,52 @@
 
 from __future__ import annotations
 
-import socket
+import math
 import struct
 from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 
-from rpc.formats.board_facts import BoardFacts
+from rpc.formats.board_facts import BoardFacts, cleaned
 from rpc.formats.tensor_file import Array
 from rpc.sessions.session import OURS, Board, LoadedModel, asking
-from rpc.tracking.shared_secret import greeting
-from rpc.tracking.tracker_client import Grant
-from rpc.tracking.wire import receive
+from rpc.sessions.tvm_values import dtype_of
+from rpc.tracking.channel import Channel, StrangerError
 
-_MAGIC = 0xFF271
 _MOST_ANSWER = 1 << 30
-_CONNECT_SECONDS = 10.0
-#: After a session's time is up, the device says so; after so much longer it is not there any more.
-_GRACE_SECONDS = 30.0
-_KINDS = {0: "int", 1: "uint", 2: "float", 6: "bool"}
+_NUMBER = struct.Struct("<q")
+#: Of the line that describes an output.
+_LEAST_WORDS, _MOST_DIGITS = 2, 18
 
 
 class LibbnnBoard(Board):
     """An open session; close it, or use it in a ``with`` statement."""
 
-    def __init__(self, grant: Grant, seconds: float, secret: bytes = b"") -> None:
-        """Connect, as :class:`Board` does.
-
-        Raises
-        ------
-        UserError
-            If the device turns us away.
-        """
-        self.key = grant.key
-        with asking(grant.key, "connecting"):
-            self._connection = _connected(grant, seconds, secret)
-        self.facts = msgspec.json.decode(self._text("facts"), type=BoardFacts)
+    def _begin(self, channel: Channel) -> BoardFacts:
+        self._channel = channel
+        return cleaned(msgspec.json.decode(str(self._called("facts")), type=BoardFacts))
 
     def close(self) -> None:
         """Free the device."""
-        self._connection.close()
+        self._channel.close()
 
-    def _ask(self, name: str, *arguments: object) -> int | str | None:
+    def _called(self, name: str, *arguments: object) -> int | str | None:
         """Call one of the server's functions; bytes that it returns are a text."""
-        answer = self.ask(OURS + name, *arguments)
-        return answer.decode() if isinstance(answer, bytes) else answer
-
-    def _text(self, name: str, *arguments: object) -> str:
-        return str(self._ask(name, *arguments))
+        answer = _call(self._channel, OURS + name, arguments)
+        return answer.decode(errors="replace") if isinstance(answer, bytes) else answer
 
     def ask(self, name: str, *arguments: object) -> int | bytes | None:
         """Call a function of the server."""
         with asking(self.key, f"asking for '{name.rpartition('.')[2]}'"):
-            return _call(self._connection, name, arguments)
+            return _call(self._channel, name, arguments)
 
     def load(self, name: str, library: bytes, profiled: bool = False) -> LoadedModel:
         """Upload a deployed model and load it, as :meth:`Board.load` does."""
         with asking(self.key, "uploading"):
-            _call(self._connection, "tvm.rpc.server.upload", (name, library))
+            _call(self._channel, "tvm.rpc.server.upload", (name, library))
         with asking(self.key, "loading the model"):
-            number = _call(self._connection, "tvm.rpc.server.load_module", (name,))
+            number = _call(self._channel, "tvm.rpc.server.load_module", (name,))
         if profiled:
             self._ask("instrument", name)
         return LibbnnModel(self, number)
@@ -82,43 +67,34 @@ class LibbnnModel(LoadedModel):
         """Run once and return the outputs."""
         self.set_inputs(inputs)
         self._board._ask("run", self._machine)
-        lines = self._board._text("outputs", self._machine).splitlines()
-        return [self._output(index, *map(int, line.split())) for index, line in enumerate(lines)]
+        with asking(self._board.key, "running the model"):
+            lines = str(self._board._called("outputs", self._machine)).splitlines()
+            return [self._output(index, line) for index, line in enumerate(lines)]
 
-    def _output(self, index: int, kind: int, bits: int, *shape: int) -> Array:
-        dtype = np.dtype(_KINDS[kind] + (str(bits) if _KINDS[kind] != "bool" else ""))
-        data = self._board.ask(f"{OURS}output", self._machine, index)
-        return np.frombuffer(data if isinstance(data, bytes) else b"", dtype).reshape(shape)
-
-
-def _connected(grant: Grant, seconds: float, secret: bytes) -> socket.socket:
-    """Return a connection whose other end has greeted us."""
-    connection = socket.create_connection((grant.address.host, grant.address.port), _CONNECT_SECONDS)
-    try:
-        said = f"{greeting(grant.match_key, secret)} -timeout={seconds:g}".encode()
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.sendall(struct.pack("<ii", _MAGIC, len(said)) + said)
-        (magic,) = struct.unpack("<i", receive(connection, 4))
-        if magic != _MAGIC:
-            raise ConnectionRefusedError("the server expects another client")
-        receive(connection, _length(connection))
-        connection.settimeout(seconds + _GRACE_SECONDS if seconds else None)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    def _output(self, index: int, line: str) -> Array:
+        """Return an output; the line says its kind, bits and shape."""
+        words = line.split()
+        if len(words) < _LEAST_WORDS or not all(word.isdecimal() and len(word) <= _MOST_DIGITS for word in words):
+            raise StrangerError("it describes what is no output")
+        kind, bits, *shape = map(int, words)
+        dtype, data = dtype_of(kind, bits), self._board.ask(f"{OURS}output", self._machine, index)
+        if not isinstance(data, bytes) or len(data) != math.prod(shape) * dtype.itemsize:
+            raise StrangerError("it sends what is no output of that shape")
+        return np.frombuffer(data, dtype).reshape(shape)
 
 
-def _call(connection: socket.socket, name: str, arguments: Sequence[object]) -> int | bytes | None:
+def _call(channel: Channel, name: str, arguments: Sequence[object]) -> int | bytes | None:
     """Call a function; an error there is a RuntimeError, a connection that broke an OSError."""
     items = b"".join(map(_item, (name, *arguments)))
-    connection.sendall(struct.pack("<I", len(items)) + items)
-    answer = receive(connection, _length(connection))
+    channel.send(struct.pack("<I", len(items)) + items)
+    answer = channel.receive(_length(channel))
     kind, content = answer[:1], answer[1:]
     if kind == b"e":
         raise RuntimeError(content.decode(errors="replace"))
-    if kind == b"i":
-        return int(struct.unpack("<q", content)[0])
+    if kind == b"i" and len(content) == _NUMBER.size:
+        return int(_NUMBER.unpack(content)[0])
+    if kind not in (b"b", b"n"):
+        raise StrangerError("it sends what is no answer")
     return content if kind == b"b" else None
 
 
@@ -129,8 +105,8 @@ def _item(value: object) -> bytes:
     return b"b" + struct.pack("<I", len(data)) + data
 
 
-def _length(connection: socket.socket) -> int:
-    (length,) = struct.unpack("<I", receive(connection, 4))
-    if length > _MOST_ANSWER:
-        raise ConnectionAbortedError("the server sends what is no answer")
+def _length(channel: Channel) -> int:
+    (length,) = struct.unpack("<I", channel.receive(4))
+    if not 0 < length <= _MOST_ANSWER:
+        raise StrangerError(f"it sends an answer of {length} bytes")
     return int(length)

@@ -1,39 +1,37 @@
 """A session on a device: what we can ask of it, and of a model that it has loaded.
 
-Devices run TVM's RPC protocol. Ours answer a few more questions (``board/server/functions.c``); with TVM's own server
-they remain unanswered, and times are those of TVM's evaluator, whose clock is the one that people and NTP set.
+Devices run TVM's RPC protocol, which we speak as a client that never serves (``tvm_client.py``). Ours answer a few more
+questions (``board/server/functions.c``); with TVM's own server they remain unanswered, and times are those of TVM's
+evaluator, whose clock is the one that people and NTP set.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
 
-from rpc.formats.board_facts import BoardFacts
+from rpc.formats.board_facts import BoardFacts, cleaned
+from rpc.formats.printing import printable
 from rpc.formats.tensor_file import Array
-from rpc.tracking.shared_secret import greeting
+from rpc.sessions.connection import connect
+from rpc.sessions.tvm_client import RemoteSession
+from rpc.sessions.tvm_values import CPU, MODULE, Handle, RemoteTensor, Value
+from rpc.tracking.channel import Channel, StrangerError
 from rpc.tracking.tracker_client import Grant
 from schedules.errors import UserError
 
 _POOLED_ALLOCATOR = 2
 #: Names of what our server answers begin with it.
 OURS = "tvm_bnn.board."
-_HEADING = "Error caught from RPC call:"
-#: What a client of TVM says when the other end of the connection is gone.
-_SIGNS_OF_LOSS = (
-    "kShutdown",
-    "code == RPCCode::kReturn",  # what came in place of an answer is the end
-    "RPCSessionTimeoutError",
-    "SockChannel",
-    "Connect to",
-    "closed",
-    "cannot find server",
-)
+#: What a server's exception begins with after which there is no session any more.
+_TIME_IS_UP = "RPCSessionTimeoutError"
+
+#: Of a model's results.
+_MOST_NESTED, _MOST_OUTPUTS = 16, 1024
 
 
 class DeviceLostError(UserError):
@@ -42,27 +40,27 @@ class DeviceLostError(UserError):
 
 @contextlib.contextmanager
 def asking(key: str, what: str) -> Iterator[None]:
-    """Turn TVM's exceptions into one line about the device."""
+    """Turn exceptions of a session into one line about the device."""
     try:
         yield
-    # TVM raises RuntimeErrors of many names, and plain ones of the operating system.
-    except (RuntimeError, OSError, AttributeError) as error:
-        text = str(error)
-        if isinstance(error, OSError) or any(sign in text for sign in _SIGNS_OF_LOSS):
-            reason = "its time was up" if "RPCSessionTimeoutError" in text else "the connection broke"
-            raise DeviceLostError(f"device '{key}' was lost while {what} ({reason})") from None
-        raise UserError(f"device '{key}': {what} failed: {_gist(text)}") from None
+    except OSError as error:
+        raise _lost(key, what, str(error) if isinstance(error, StrangerError) else "the connection broke") from None
+    except RuntimeError as error:
+        if _TIME_IS_UP in str(error):
+            raise _lost(key, what, "its time was up") from None
+        raise UserError(f"device '{key}': {what} failed: {_gist(str(error))}") from None
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise _lost(key, what, f"what it says of itself is none: {printable(str(error))}") from None
+
+
+def _lost(key: str, what: str, reason: str) -> DeviceLostError:
+    return DeviceLostError(f"device '{key}' was lost while {what} ({reason})")
 
 
 def _gist(text: str) -> str:
-    """Return the telling line of an exception that TVM carried over from a device: the first after its own heading."""
-    lines = [line.strip() for line in text.rsplit(_HEADING, 1)[-1].splitlines() if line.strip()]
-    return lines[0] if lines else "no message"
-
-
-def prepare() -> None:
-    """Import what sessions need: it takes seconds, for which no device shall wait."""
-    importlib.import_module("tvm.rpc")
+    """Return the telling line of an exception that came from a device: the first."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return printable(lines[0]) if lines else "no message"
 
 
 class Board:
@@ -78,22 +76,27 @@ class Board:
         seconds
             After which the device ends the session.
         secret
-            That the device asks for; empty for none.
+            Which the device has to know, too; empty to speak to any.
 
         Raises
         ------
-        UserError
-            If the device turns us away.
+        DeviceLostError
+            If the device turns us away, or is not what we asked for.
         """
-        import tvm.rpc
-
         self.key = grant.key
-        self._tvm = tvm
-        name = greeting(grant.match_key, secret).removeprefix("client:")  # which TVM puts in front
         with asking(grant.key, "connecting"):
-            self._remote = tvm.rpc.connect(grant.address.host, grant.address.port, name, seconds)
-        text = self._ask("facts")
-        self.facts = BoardFacts() if text is None else msgspec.json.decode(str(text), type=BoardFacts)
+            channel = connect(grant, seconds, secret)
+            try:
+                self.facts = self._begin(channel)
+            except BaseException:
+                channel.close()
+                raise
+
+    def _begin(self, channel: Channel) -> BoardFacts:
+        """Take the connection over, and return what the board says of itself."""
+        self.remote = RemoteSession(channel)
+        text = self._called("facts")
+        return BoardFacts() if text is None else cleaned(msgspec.json.decode(str(text), type=BoardFacts))
 
     def __enter__(self) -> Board:
         """Return the session."""
@@ -105,32 +108,30 @@ class Board:
 
     def close(self) -> None:
         """Free the device."""
-        with contextlib.suppress(RuntimeError, OSError):
-            self._remote.get_function("CloseRPCConnection")()
+        self.remote.close()
 
     @property
     def is_ours(self) -> bool:
         """Whether the server is this project's."""
         return self.facts != BoardFacts()
 
-    def _ask(self, name: str, *arguments: object) -> Any:
+    def _called(self, name: str, *arguments: Any) -> Any:
         """Call one of our server's functions; None where the server is another."""
-        try:
-            function = self._remote.get_function(OURS + name)
-        except (RuntimeError, AttributeError) as error:
-            if any(sign in str(error) for sign in _SIGNS_OF_LOSS):
-                raise DeviceLostError(f"device '{self.key}' was lost while asked for its {name}") from None
-            return None
+        function = self.remote.find(OURS + name)
+        return None if function is None else self.remote.call(function, *arguments)
+
+    def _ask(self, name: str, *arguments: Any) -> Any:
+        """Call one of our server's functions, with one line for what goes wrong."""
         with asking(self.key, f"asking for '{name}'"):
-            return function(*arguments)
+            return self._called(name, *arguments)
 
     def read(self, path: str) -> str:
         """Return a file of ``/proc`` or ``/sys`` without white space around it; empty if there is none."""
-        return str(self._ask("read", path) or "").strip()
+        return _printable_lines(str(self._ask("read", path) or "")).strip()
 
     def find(self, pattern: str) -> list[str]:
         """Return the paths below ``/sys`` or ``/proc`` that match a shell pattern."""
-        return str(self._ask("find", pattern) or "").split()
+        return _printable_lines(str(self._ask("find", pattern) or "")).split()
 
     def set_threads(self, threads: int) -> None:
         """Say how many threads kernels may use; before the first model runs."""
@@ -149,14 +150,14 @@ class Board:
             Time each kernel; the whole then takes longer.
         """
         with asking(self.key, "uploading"):
-            self._remote.get_function("tvm.rpc.server.upload")(name, bytearray(library))
+            self.remote.call_named("tvm.rpc.server.upload", name, library)
         with asking(self.key, "loading the model"):
-            module = self._remote.load_module(name)
+            module = _module(self.remote.call_named("tvm.rpc.server.load_module", name))
         if profiled:
             self._ask("instrument", name)
         with asking(self.key, "loading the model"):
-            machine = module["vm_load_executable"]()
-            machine["vm_initialization"](self._tvm.cpu().dlpack_device_type(), 0, _POOLED_ALLOCATOR)
+            machine = _module(self.remote.call_method(module, "vm_load_executable"))
+            self.remote.call_method(machine, "vm_initialization", CPU, 0, _POOLED_ALLOCATOR)
         return LoadedModel(self, machine)
 
     def peak_memory(self, run: Any) -> int | None:
@@ -178,49 +179,85 @@ class LoadedModel:
 
     def set_inputs(self, inputs: Sequence[Array]) -> None:
         """Send the inputs that the following calls run on."""
-        board = self._board
-        with asking(board.key, "sending inputs"):
-            device = board._remote.cpu()
-            tensors = [board._tvm.runtime.tensor(np.ascontiguousarray(value), device) for value in inputs]
-            self._machine["set_input"]("main", *tensors)
+        with asking(self._board.key, "sending inputs"), self._board.remote.tensors(inputs) as tensors:
+            self._call("set_input", *tensors)
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Run once and return the outputs, tuples flattened."""
         self.set_inputs(inputs)
         with asking(self._board.key, "running the model"):
-            self._machine["invoke_stateful"]("main")
+            self._call("invoke_stateful")
             return self._outputs(())
 
+    def _call(self, name: str, *arguments: Value) -> Value:
+        return self._board.remote.call_method(self._machine, name, "main", *arguments)
+
     def _outputs(self, path: tuple[int, ...]) -> list[Array]:
-        arity = self._machine["get_output_arity"]("main", *path)
-        if arity < 0:
-            return [self._machine["get_output"]("main", *path).numpy()]
-        return [array for index in range(arity) for array in self._outputs((*path, index))]
+        if len(path) > _MOST_NESTED:
+            raise StrangerError("its results are nested without end")
+        arity = self._call("get_output_arity", *path)
+        if not isinstance(arity, int) or arity > _MOST_OUTPUTS:
+            raise StrangerError(f"its results are {printable(str(arity))} in number")
+        if arity >= 0:
+            return [array for index in range(arity) for array in self._outputs((*path, index))]
+        tensor = self._call("get_output", *path)
+        if not isinstance(tensor, RemoteTensor):
+            raise StrangerError("a result of its is no tensor")
+        array = self._board.remote.download(tensor)
+        self._board.remote.free_tensor(tensor)
+        return [array]
 
     def time(self, calls: int) -> float:
         """Return the ns that so many calls took on the device, by a clock that nobody sets where the server is ours."""
         if self._board.is_ours:
-            return float(self._board._ask("time", self._machine, calls))
+            found = self._board._ask("time", self._machine, calls)
+            if not isinstance(found, int) or found <= 0:
+                raise _lost(self._board.key, "asking for 'time'", "it answers what is no time")
+            return float(found)
         with asking(self._board.key, "running the model"):
-            evaluator = self._machine.time_evaluator(
-                "invoke_stateful", self._board._remote.cpu(), number=calls, repeat=1
-            )
-            return float(evaluator("main").mean * calls * 1e9)
+            (mean,) = self._board.remote.times(self._machine, "invoke_stateful", ["main"], calls, 1)
+            return mean * calls * 1e9
 
     def sense(self, seconds: float, path: str) -> tuple[int, float, float]:
         """Run for a while; return the calls, the ns they took, and the mean of a sensor's file, read every 10 ms."""
-        calls, ns, mean = str(self._board._ask("sense", self._machine, int(seconds * 1e9), path)).split()
-        return int(calls), float(ns), float(mean)
+        with asking(self._board.key, "asking for 'sense'"):
+            answer = str(self._board._called("sense", self._machine, int(seconds * 1e9), path)).split()
+            calls, ns, mean = _fields(answer, int, float, float)
+            if calls < 1 or not math.isfinite(ns) or not math.isfinite(mean):
+                raise StrangerError("it answers what is no answer to that")
+            return calls, ns, mean
 
     def profile(self, runs: int) -> list[tuple[str, float]]:
         """Return function and mean ns of every kernel call of a run, in order; for a model loaded as profiled."""
         self._board._ask("profile", self._machine, 1)  # warms up, and forgets what ran before
         lines = str(self._board._ask("profile", self._machine, runs) or "").splitlines()
-        return [(name, float(ns) / int(calls)) for name, calls, ns in (line.split() for line in lines)]
+        with asking(self._board.key, "asking for 'profile'"):
+            rows = [_fields(line.split(), str, int, float) for line in lines]
+            return [(printable(name), ns / max(1, calls)) for name, calls, ns in rows]
+
+
+def _printable_lines(text: str) -> str:
+    """Return lines without characters that a terminal would follow."""
+    return "".join(character if character.isprintable() or character in "\n\t" else "?" for character in text)
+
+
+def _module(value: Value) -> Handle:
+    if not isinstance(value, Handle) or value.kind != MODULE:
+        raise StrangerError("it loads what is no module")
+    return value
+
+
+def _fields(words: Sequence[str], *kinds: Callable[[str], Any]) -> list[Any]:
+    """Read the words of an answer, one of each kind."""
+    try:
+        return [kind(word) for kind, word in zip(kinds, words, strict=True)]
+    except ValueError:
+        raise StrangerError("it answers what is no answer to that") from None
 
 
 def _status_bytes(status: str, field: str) -> int | None:
     for line in status.splitlines():
         if line.startswith(f"{field}:"):
-            return int(line.split()[1]) * 1024
+            words = line.split()
+            return int(words[1]) * 1024 if len(words) > 1 and words[1].isdecimal() else None
     return None

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import IO
 
 from rpc.tracking.exposure import LOOPBACK
@@ -21,8 +22,15 @@ PATIENCE_SECONDS = 60.0
 
 
 @contextlib.contextmanager
-def local_tracker(port: int = 0) -> Iterator[Address]:
+def local_tracker(port: int = 0, secret: Path | None = None) -> Iterator[Address]:
     """Run a tracker on the loopback until the block ends; yields its address.
+
+    Parameters
+    ----------
+    port
+        Where it listens; 0 for any.
+    secret
+        File with the secret that it asks for; None for a tracker that serves everybody, TVM's tools too.
 
     Raises
     ------
@@ -30,6 +38,7 @@ def local_tracker(port: int = 0) -> Iterator[Address]:
         If it does not start.
     """
     command = [sys.executable, "-m", "rpc", "tracker", "--host", LOOPBACK, "--port", str(port)]
+    command += ["--no-secret"] if secret is None else ["--secret-file", str(secret)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             said = process.stderr.readline() if process.stderr is not None else ""
@@ -47,7 +56,9 @@ def _forward(lines: IO[str]) -> None:
         sys.stderr.write(line)
 
 
-def wait_for_devices(tracker: Address, keys: Sequence[str], seconds: float = PATIENCE_SECONDS) -> None:
+def wait_for_devices(
+    tracker: Address, keys: Sequence[str], seconds: float = PATIENCE_SECONDS, secret: bytes = b""
+) -> None:
     """Wait until there is a free device for each key, as often as it is named.
 
     Raises
@@ -58,7 +69,7 @@ def wait_for_devices(tracker: Address, keys: Sequence[str], seconds: float = PAT
     end = time.monotonic() + seconds
     wanted = Counter(keys)
     while True:
-        free = Counter({key: queue.free for key, queue in summary(tracker).queues.items()})
+        free = Counter({key: queue.free for key, queue in summary(tracker, secret).queues.items()})
         missing = wanted - free
         if not missing:
             return

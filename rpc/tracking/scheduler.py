@@ -20,6 +20,10 @@ class Offer:
     match_key: str
 
 
+class DuplicateError(ValueError):
+    """Two devices cannot have one match key."""
+
+
 #: Takes an offer; returns False if the client is gone, and another one may have it.
 Taker = Callable[[Offer], bool]
 _T = TypeVar("_T")
@@ -39,12 +43,27 @@ class Scheduler:
         self._offers: dict[str, list[Offer]] = {}
         self._requests: dict[str, list[_Request]] = {}
         self._arrivals = itertools.count()
+        self._owners: dict[str, Hashable] = {}
 
     def put(self, offer: Offer) -> None:
-        """Offer a device, in place of what its owner offered before: it serves one client at a time."""
+        """Offer a device, in place of what its owner offered before: it serves one client at a time.
+
+        Raises
+        ------
+        DuplicateError
+            If another owner's offer, standing or taken, has that match key: it would lead its clients astray.
+        """
+        self.refuse_duplicate(offer)
+        self._release_match_keys(offer.owner)
+        self._owners[offer.match_key] = offer.owner
         self._drop_offers(offer.owner)
         self._offers.setdefault(offer.key, []).append(offer)
         self._match(offer.key)
+
+    def refuse_duplicate(self, offer: Offer) -> None:
+        """Raise a DuplicateError if another owner's offer has that match key."""
+        if self._owners.get(offer.match_key, offer.owner) != offer.owner:
+            raise DuplicateError(f"the match key '{offer.match_key}' is another device's")
 
     def request(self, key: str, priority: int, owner: Hashable, take: Taker) -> None:
         """Ask for a device of a key; the higher the priority, the sooner."""
@@ -54,6 +73,7 @@ class Scheduler:
 
     def forget(self, owner: Hashable) -> None:
         """Drop all that somebody offered or asked for."""
+        self._release_match_keys(owner)
         self._drop_offers(owner)
         for key, requests in list(self._requests.items()):
             kept = [request for request in requests if request.owner != owner]
@@ -70,6 +90,10 @@ class Scheduler:
         return {
             key: {"free": len(self._offers.get(key, ())), "pending": len(self._requests.get(key, ()))} for key in keys
         }
+
+    def _release_match_keys(self, owner: Hashable) -> None:
+        for key in [key for key, holder in self._owners.items() if holder == owner]:
+            del self._owners[key]
 
     def _drop_offers(self, owner: Hashable) -> None:
         for key, offers in list(self._offers.items()):

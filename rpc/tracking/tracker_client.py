@@ -9,7 +9,11 @@ from typing import Any
 
 import msgspec
 
-from rpc.formats.board_facts import BoardFacts
+from rpc.formats.board_facts import BoardFacts, cleaned
+from rpc.formats.printing import printable
+from rpc.tracking.channel import Channel, StrangerError, secure_channel
+from rpc.tracking.introduction import Port
+from rpc.tracking.shared_secret import TRACKER_HELLO, hello_text
 from rpc.tracking.tracker_protocol import (
     DEFAULT_PORT,
     MAGIC,
@@ -20,18 +24,19 @@ from rpc.tracking.tracker_protocol import (
     message,
     number,
 )
-from rpc.tracking.wire import receive
 from schedules.errors import UserError
 
 ANSWER_SECONDS = 10.0
 _KIND = "server:"
+#: Characters of a name that is not believed.
+_MOST_SHOWN = 40
 
 
 class Address(msgspec.Struct, frozen=True):
     """Where somebody listens."""
 
     host: str
-    port: int
+    port: Port
 
     def __str__(self) -> str:
         """Return ``host:port``."""
@@ -55,10 +60,11 @@ class Queue(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What a tracker knows."""
+    """What a tracker knows; ``skipped`` has a line for each device whose introduction is none."""
 
     devices: tuple[Device, ...]
     queues: dict[str, Queue]
+    skipped: tuple[str, ...] = ()
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -72,14 +78,14 @@ class Grant(msgspec.Struct, frozen=True):
 
 class _ServerInfo(msgspec.Struct):
     key: str
-    addr: tuple[str | None, int]
+    addr: tuple[str | None, Port]
     facts: BoardFacts = BoardFacts()
     free: bool | None = None
 
 
 class _SummaryAnswer(msgspec.Struct):
-    queue_info: dict[str, Queue]
-    server_info: list[_ServerInfo]
+    queue_info: dict[str, Any]
+    server_info: list[Any]
 
 
 def parse_address(text: str) -> Address:
@@ -96,26 +102,60 @@ def parse_address(text: str) -> Address:
     return Address(host.strip("[]"), int(port))
 
 
-def summary(tracker: Address) -> Summary:
-    """Return what a tracker knows.
+def summary(tracker: Address, secret: bytes = b"") -> Summary:
+    """Return what a tracker knows; devices whose introduction is none are left out, and said.
+
+    Parameters
+    ----------
+    tracker
+        Where it listens.
+    secret
+        Which it has to know, too; empty to speak as TVM's clients do.
 
     Raises
     ------
     UserError
-        If there is no tracker.
+        If there is no tracker, or another's.
     """
-    with _connected(tracker) as connection:
-        connection.sendall(message([Code.SUMMARY]))
-        found = msgspec.convert(_receive(connection)[1], _SummaryAnswer)
-    devices = [
-        Device(info.key.removeprefix(_KIND), Address(info.addr[0] or tracker.host, info.addr[1]), info.facts, info.free)
-        for info in found.server_info
-        if info.key.startswith(_KIND)
-    ]
-    return Summary(tuple(sorted(devices, key=lambda device: (device.key, str(device.address)))), found.queue_info)
+    with _connected(tracker, secret) as channel:
+        channel.send(message([Code.SUMMARY]))
+        found = msgspec.convert(_receive(channel)[1:2], tuple[_SummaryAnswer])[0]
+    devices, skipped = [], []
+    for info in found.server_info:
+        device, reason = _device(info, tracker)
+        if device is not None:
+            devices.append(device)
+        elif reason:
+            skipped.append(f"tracker {tracker}: a device is skipped: {reason}")
+    queues = {key: _queue(value) for key, value in found.queue_info.items() if key.isprintable()}
+    ordered = sorted(devices, key=lambda device: (device.key, str(device.address)))
+    return Summary(tuple(ordered), queues, tuple(skipped))
 
 
-def request(tracker: Address, key: str, wait_seconds: float, priority: int = 1) -> Grant:
+def _device(info: object, tracker: Address) -> tuple[Device | None, str]:
+    """Return a device, or why what is said is none; neither for what is not a server."""
+    named = info.get("key") if isinstance(info, dict) else None
+    shown = printable(str(named), _MOST_SHOWN)
+    try:
+        said = msgspec.convert(info, _ServerInfo)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        return None, f"'{shown}' introduces itself wrongly ({printable(str(error))})"
+    if not said.key.startswith(_KIND):
+        return None, ""
+    host = said.addr[0] or tracker.host
+    if not said.key.isprintable() or not host.isprintable():
+        return None, f"'{shown}' has a name with control characters"
+    return Device(said.key.removeprefix(_KIND), Address(host, said.addr[1]), cleaned(said.facts), said.free), ""
+
+
+def _queue(value: object) -> Queue:
+    try:
+        return msgspec.convert(value, Queue)
+    except msgspec.MsgspecError:
+        return Queue(0, 0)
+
+
+def request(tracker: Address, key: str, wait_seconds: float, priority: int = 1, secret: bytes = b"") -> Grant:
     """Wait for a free device.
 
     Raises
@@ -123,27 +163,31 @@ def request(tracker: Address, key: str, wait_seconds: float, priority: int = 1) 
     UserError
         If no device has that key, or none gets free in time.
     """
-    known = summary(tracker)
+    known = summary(tracker, secret)
     keys = sorted({device.key for device in known.devices})
     if key not in keys:
         there = f"it knows {', '.join(keys)}" if keys else "it knows none"
         raise UserError(f"key '{key}': the tracker {tracker} has no such device; {there}")
-    with _connected(tracker) as connection:
-        connection.sendall(message([Code.REQUEST, key, "", priority]))
-        connection.settimeout(wait_seconds)
+    with _connected(tracker, secret) as channel:
+        channel.send(message([Code.REQUEST, key, "", priority]))
+        channel.limit(wait_seconds)
         try:
-            answer = _receive(connection)
+            answer = _receive(channel)
         except TimeoutError:
             raise UserError(f"key '{key}': no device became free within {wait_seconds:g} s; --wait is longer") from None
-    address, port, match_key = msgspec.convert(answer[1], tuple[str, int, str])
+        address, port, match_key = msgspec.convert(answer[1:2], tuple[tuple[str, Port, str]])[0]
+        if not address.isprintable() or not match_key.isprintable():
+            raise ValueError("names with control characters")
     granted = Address(address, port)
-    return Grant(key, granted, match_key, _facts_of(tracker, key, granted))
+    return Grant(key, granted, match_key, _facts_of(tracker, key, granted, secret))
 
 
-def _facts_of(tracker: Address, key: str, address: Address) -> BoardFacts:
+def _facts_of(tracker: Address, key: str, address: Address, secret: bytes) -> BoardFacts:
     """Return what a device that was granted says of itself; it may be newer than a summary from before."""
     devices = [
-        device for device in summary(tracker).devices if device.key == key and device.address.port == address.port
+        device
+        for device in summary(tracker, secret).devices
+        if device.key == key and device.address.port == address.port
     ]
     # Of those behind one port, on several hosts, the first has the right name or is as good as it.
     devices.sort(key=lambda device: device.address != address)
@@ -151,28 +195,43 @@ def _facts_of(tracker: Address, key: str, address: Address) -> BoardFacts:
 
 
 @contextlib.contextmanager
-def _connected(tracker: Address) -> Iterator[socket.socket]:
+def _connected(tracker: Address, secret: bytes) -> Iterator[Channel]:
     try:
         with socket.create_connection((tracker.host, tracker.port), ANSWER_SECONDS) as connection:
-            connection.sendall(integer(MAGIC))
-            if number(receive(connection, 4)) != MAGIC:
-                raise UserError(f"tracker {tracker}: something else listens there")
-            yield connection
+            yield _introduced(tracker, connection, secret)
     except TimeoutError:
         raise UserError(f"tracker {tracker} does not answer") from None
+    except StrangerError as error:
+        raise UserError(
+            f"tracker {tracker}: {error}; --secret-file names the lab's, --no-secret speaks to one without"
+        ) from None
     except OSError as error:
         raise UserError(
             f"tracker {tracker} cannot be reached ({error.strerror or error}); start one with 'python -m rpc tracker'"
         ) from None
-    except (ValueError, msgspec.MsgspecError) as error:
+    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"tracker {tracker}: what it says is no tracker's answer ({error})") from None
+        raise UserError(f"tracker {tracker}: what it says is no tracker's answer ({printable(str(error))})") from None
 
 
-def _receive(connection: socket.socket) -> list[Any]:
-    length = checked_length(receive(connection, 4), MOST_ANSWER)
-    answer = msgspec.json.decode(receive(connection, length), type=list[Any])
+def _introduced(tracker: Address, connection: socket.socket, secret: bytes) -> Channel:
+    if secret:
+        return secure_channel(connection, secret, hello_text(connection, TRACKER_HELLO))
+    channel = Channel(connection)
+    channel.send(integer(MAGIC))
+    try:
+        answered = number(channel.receive(4))
+    except ConnectionResetError:
+        raise StrangerError("it ends the connection, as one that asks for a secret does") from None
+    if answered != MAGIC:
+        raise UserError(f"tracker {tracker}: something else listens there")
+    return channel
+
+
+def _receive(channel: Channel) -> list[Any]:
+    length = checked_length(channel.receive(4), MOST_ANSWER)
+    answer = msgspec.json.decode(channel.receive(length), type=list[Any])
     if answer[:1] != [Code.SUCCESS]:
         raise ValueError(f"{answer!r:.80}")
     return answer

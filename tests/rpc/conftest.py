@@ -31,6 +31,12 @@ def server_folder():
     return board_server(host.machine())
 
 
+@pytest.fixture(scope="session")
+def running():
+    """Run a native server in a ``with`` statement, at any tracker."""
+    return running_server
+
+
 @pytest.fixture
 def tracker():
     with local_tracker() as address:
@@ -47,12 +53,12 @@ def offer(server_folder, tracker, tmp_path):
 
 
 @contextlib.contextmanager
-def running_server(folder, tracker, key, work, *options, environment=None, wait=True):
+def running_server(folder, tracker, key, work, *options, environment=None, wait=True, secret=b""):
     words = ["--key", key, "--tracker", str(tracker), "--folder", str(work), "--ping-ms", PING_MS, *options]
     process = subprocess.Popen([str(folder / PROGRAM), *words], env=environment)
     try:
         if wait:
-            wait_for_devices(tracker, [key])
+            wait_for_devices(tracker, [key], secret=secret)
         yield process
     finally:
         process.kill()

@@ -55,6 +55,10 @@ class Options:
     """Key under which a board is registered with the tracker; it measures instead of this machine."""
     tracker: str = "127.0.0.1:9190"
     """Address of the tracker: host:port."""
+    secret: Annotated[Path | None, tyro.conf.arg(name="secret-file")] = None
+    """With --device: file with the lab's secret; by default this user's own."""
+    no_secret: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """With --device: use a tracker and a board that prove nothing, as TVM's own do."""
     threads: int = 1
     """Threads that a kernel may use."""
     sign_zero: Literal["exact", "plus", "minus"] = "exact"
@@ -159,6 +163,7 @@ def _runner(options: Options, target: Target) -> Runner:
     """Return what measures: the board, if one is named, this machine, if it can, else a model of the processor."""
     if options.device is not None:
         from rpc.boards.emulated_boards import is_emulated
+        from rpc.tracking.lab_secret import secret_of
         from tvm_bnn.tune.runners.device_runner import DeviceRunner
         from tvm_bnn.tune.runners.tracker import address_of
 
@@ -167,7 +172,14 @@ def _runner(options: Options, target: Target) -> Runner:
                 f"device '{options.device}': times of an emulated board say nothing; without --device, schedules are"
                 " estimated"
             )
-        return DeviceRunner(target, options.device, address_of(options.tracker), options.linker, options.threads)
+        return DeviceRunner(
+            target,
+            options.device,
+            address_of(options.tracker),
+            options.linker,
+            options.threads,
+            secret=secret_of(options.secret, options.no_secret),
+        )
     if target.runs_here:
         from tvm_bnn.tune.runners.local_runner import LocalRunner
 

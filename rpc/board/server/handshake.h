@@ -1,7 +1,8 @@
 /* Connections that have not yet said who they are. They may send anything, or nothing, and cost the server no wait.
  *
- * What a client sends is TVM's: int32 magic, int32 length, then "client:KEY:RANDOM -timeout=60", all little-endian.
- * With a secret there is " -proof=HEX" too, see secret.h.
+ * Without a secret, what a client sends is TVM's: int32 magic, int32 length, then "client:KEY:RANDOM -timeout=60", all
+ * little-endian. With one, nothing of TVM's is spoken before both ends have proven that they know it (secret.h); the
+ * text then says " -nonce=HEX -from=IP:PORT -to=IP:PORT -asked=HOST:PORT" too: who connects whom, as the client sees it.
  */
 
 #ifndef TVM_BNN_HANDSHAKE_H
@@ -22,6 +23,10 @@ typedef struct {
   int64_t deadline;
   uint32_t received;
   char data[8 + MOST_GREETING + 1];
+  int challenged;          /* it said hello, and we have answered */
+  uint32_t proof_received; /* of its proof */
+  unsigned char proof[DIGEST];
+  Agreement agreement;
 } Stranger;
 
 typedef struct {
@@ -34,6 +39,8 @@ typedef struct {
   const char* match_key; /* NULL: nobody is expected */
   const char* key;
   const Secret* secret;
+  const char* address; /* that clients were told, if it is not the one that we see; else "" */
+  int port;
   double most_seconds;
 } Expected;
 
@@ -42,6 +49,8 @@ typedef struct {
   int socket;
   int left; /* the right one came, and went before it was greeted: its match key is spent */
   double seconds; /* of the session, at most */
+  int secure;     /* everything travels in frames, as agreed */
+  Agreement agreement;
 } Client;
 
 /* Take a connection in; `timeout_ms` is how long it has to introduce itself. */

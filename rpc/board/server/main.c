@@ -6,15 +6,18 @@
 
 #define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "facts.h"
+#include "folder.h"
 #include "handshake.h"
 #include "registration.h"
 #include "session.h"
@@ -79,8 +82,11 @@ static void keep_contact(Server* server) {
   server->next_contact = milliseconds() + options->ping_ms;
   if (server->tracker.socket >= 0) {
     check_offer(server);
-  } else if (introduce(&server->tracker, options->key, options->address, options->port, server->facts) != 0) {
-    drop_tracker(server, "not reached");
+    return;
+  }
+  int failed = introduce(&server->tracker, options->key, options->address, options->port, server->facts);
+  if (failed) {
+    drop_tracker(server, failed == -2 ? "it is none, or has another secret" : "not reached");
   } else {
     SAY("registered as '%s' with %s:%d", options->key, server->tracker.host, server->tracker.port);
     if (server->session.process == 0) put_on_offer(server);
@@ -122,6 +128,8 @@ static void step(Server* server, const Room* room) {
   Expected expected = {.match_key = idle && server->match_key[0] != '\0' ? server->match_key : NULL,
                        .key = options->key,
                        .secret = &server->secret,
+                       .address = options->address,
+                       .port = options->port,
                        .most_seconds = options->session_seconds};
   Client client = meet_strangers(&server->strangers, &expected);
   int ended = client.left || (!idle && watch_session(&server->session, room));
@@ -145,7 +153,9 @@ static int read_tracker(char* text, Tracker* tracker) {
   char* colon = text == NULL ? NULL : strrchr(text, ':');
   if (colon == NULL || atoi(colon + 1) <= 0) return -1;
   *colon = '\0';
-  *tracker = (Tracker){.host = text, .port = atoi(colon + 1), .socket = -1};
+  tracker->host = text;
+  tracker->port = atoi(colon + 1);
+  tracker->socket = -1;
   return 0;
 }
 
@@ -180,6 +190,7 @@ static int read_options(Server* server, int count, char** words) {
     } else return refuse("there is no such option");
   }
   if (!is_key(options->key)) return refuse("a key has 1 to 64 letters, digits, dots, dashes and underscores");
+  server->tracker.secret = &server->secret;
   if (read_tracker(tracker, &server->tracker) != 0) return refuse("the tracker is given as HOST:PORT");
   if (!is_address(options->address)) return refuse("the address is not one");
   if (options->ping_ms < 10 || !(options->session_seconds > 0) || options->most_bytes == 0)
@@ -202,9 +213,17 @@ int main(int count, char** words) {
     SAY("%s:%d: %s", options->host, options->port, strerror(errno));
     return 1;
   }
+  static char folder[PATH_MAX];
+  if (realpath(options->folder, folder) == NULL) {
+    SAY("the folder '%s': %s", options->folder, strerror(errno));
+    return 1;
+  }
+  sweep_folders(folder);
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* what a session starts and leaves becomes ours, to be ended */
   describe_board(options->emulated, server.secret.size > 0, server.facts);
   SAY("listening on %s:%d", options->host, options->port);
-  Room room = {.parent = options->folder, .most_bytes = options->most_bytes, .facts = server.facts};
+  if (server.secret.size == 0) SAY("no secret: whoever reaches that address runs code here; --secret-file FILE asks for one");
+  Room room = {.parent = folder, .most_bytes = options->most_bytes, .facts = server.facts};
   while (!stopped) step(&server, &room);
   if (server.session.process > 0) end_session(&server.session);
   return 0;

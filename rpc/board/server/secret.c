@@ -1,118 +1,39 @@
 #include "secret.h"
 
 #include <ctype.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { BLOCK = 64, DIGEST = 32 };
-
-/* FIPS 180-4, section 4.2.2. */
-static const uint32_t ROUND[64] = {
-    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be,
-    0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa,
-    0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967, 0x27b70a85,
-    0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3,
-    0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f,
-    0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
-
-typedef struct {
-  uint32_t state[8];
-  unsigned char block[BLOCK];
-  size_t filled;
-  uint64_t bytes;
-} Hash;
-
-static uint32_t rotated(uint32_t word, int by) { return word >> by | word << (32 - by); }
-
-/* FIPS 180-4, section 6.2.2. */
-static void mix_block(Hash* hash) {
-  uint32_t w[64], v[8];
-  for (int t = 0; t < 16; ++t) {
-    const unsigned char* at = hash->block + 4 * t;
-    w[t] = (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-  }
-  for (int t = 16; t < 64; ++t) {
-    uint32_t low = rotated(w[t - 15], 7) ^ rotated(w[t - 15], 18) ^ w[t - 15] >> 3;
-    uint32_t high = rotated(w[t - 2], 17) ^ rotated(w[t - 2], 19) ^ w[t - 2] >> 10;
-    w[t] = w[t - 16] + low + w[t - 7] + high;
-  }
-  memcpy(v, hash->state, sizeof(v));
-  for (int t = 0; t < 64; ++t) {
-    uint32_t e = rotated(v[4], 6) ^ rotated(v[4], 11) ^ rotated(v[4], 25);
-    uint32_t first = v[7] + e + ((v[4] & v[5]) ^ (~v[4] & v[6])) + ROUND[t] + w[t];
-    uint32_t a = rotated(v[0], 2) ^ rotated(v[0], 13) ^ rotated(v[0], 22);
-    uint32_t second = a + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-    memmove(v + 1, v, 7 * sizeof(*v));
-    v[4] += first;
-    v[0] = first + second;
-  }
-  for (int index = 0; index < 8; ++index) hash->state[index] += v[index];
-}
-
-static Hash start(void) {
-  return (Hash){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
-}
-
-static void add(Hash* hash, const void* data, size_t count) {
-  for (const unsigned char* at = data; count-- > 0; ++at) {
-    hash->block[hash->filled++] = *at;
-    ++hash->bytes;
-    if (hash->filled == BLOCK) {
-      mix_block(hash);
-      hash->filled = 0;
-    }
-  }
-}
-
-static void finish(Hash* hash, unsigned char* digest) {
-  uint64_t bits = hash->bytes * 8;
-  unsigned char length[8];
-  for (int index = 0; index < 8; ++index) length[index] = (unsigned char)(bits >> (56 - 8 * index));
-  add(hash, "\x80", 1);
-  while (hash->filled != BLOCK - sizeof(length)) add(hash, "", 1);
-  add(hash, length, sizeof(length));
-  for (int index = 0; index < DIGEST; ++index) digest[index] = (unsigned char)(hash->state[index / 4] >> (24 - index % 4 * 8));
-}
-
-static void keyed_hash(const Secret* secret, const char* text, unsigned char* digest) {
-  unsigned char key[BLOCK] = {0}, pad[BLOCK];
-  Hash hash = start();
-  if (secret->size > BLOCK) {
-    add(&hash, secret->bytes, secret->size);
-    finish(&hash, key);
-  } else {
-    memcpy(key, secret->bytes, secret->size);
-  }
-  for (int index = 0; index < BLOCK; ++index) pad[index] = key[index] ^ 0x36;
-  hash = start();
-  add(&hash, pad, BLOCK);
-  add(&hash, text, strlen(text));
-  finish(&hash, digest);
-  for (int index = 0; index < BLOCK; ++index) pad[index] = key[index] ^ 0x5c;
-  hash = start();
-  add(&hash, pad, BLOCK);
-  add(&hash, digest, DIGEST);
-  finish(&hash, digest);
-}
 
 int read_secret(const char* path, Secret* secret) {
   FILE* file = fopen(path, "rb");
   if (file == NULL) return -1;
   secret->size = fread(secret->bytes, 1, MOST_SECRET, file);
+  int longer = fgetc(file) != EOF;
   fclose(file);
   while (secret->size > 0 && isspace(secret->bytes[secret->size - 1])) --secret->size;
-  return secret->size > 0 ? 0 : -1;
+  return secret->size > 0 && !longer ? 0 : -1;
 }
 
-int proves(const Secret* secret, const char* text, const char* proof) {
-  unsigned char digest[DIGEST];
-  char digits[PROOF_DIGITS + 1];
-  if (strlen(proof) != PROOF_DIGITS) return 0;
-  keyed_hash(secret, text, digest);
-  for (int index = 0; index < DIGEST; ++index) snprintf(digits + 2 * index, 3, "%02x", digest[index]);
-  /* Every digit is looked at, so that the time taken does not tell how many were right. */
-  unsigned char different = 0;
-  for (int index = 0; index < PROOF_DIGITS; ++index) different |= (unsigned char)(digits[index] ^ proof[index]);
-  return different == 0;
+static void derive(const unsigned char* key, const char* purpose, unsigned char* code) {
+  Mac mac = begin_mac(key, DIGEST);
+  add_to_mac(&mac, purpose, strlen(purpose));
+  finish_mac(&mac, code);
+}
+
+Agreement agree(const Secret* secret, const char* hello, const unsigned char* nonce) {
+  static const char WHAT[] = "tvm_bnn lab 1";
+  unsigned char key[DIGEST];
+  uint32_t length = (uint32_t)strlen(hello);
+  Agreement made = {0};
+  Mac mac = begin_mac(secret->bytes, secret->size);
+  add_to_mac(&mac, WHAT, sizeof(WHAT));
+  add_to_mac(&mac, &length, sizeof(length));
+  add_to_mac(&mac, hello, length);
+  add_to_mac(&mac, nonce, NONCE);
+  finish_mac(&mac, key);
+  derive(key, "called", made.called);
+  derive(key, "caller", made.caller);
+  derive(key, "to called", made.to_called.key);
+  derive(key, "to caller", made.to_caller.key);
+  return made;
 }

@@ -19,6 +19,8 @@
 #include "back_end.h"
 #include "folder.h"
 #include "functions.h"
+#include "orphans.h"
+#include "relay.h"
 #include "sockets.h"
 
 /* A client that has closed its side may still be waited for by the process, which then ends by itself. */
@@ -50,31 +52,46 @@ static void serve(const Session* session, const Room* room, int ended) {
   signal(SIGXFSZ, SIG_IGN);
   /* The server's other sockets are none of the client's business. */
   for (int descriptor = 3; descriptor < 256; ++descriptor)
-    if (descriptor != session->socket && descriptor != ended) close(descriptor);
-  fcntl(session->socket, F_SETFD, FD_CLOEXEC);
+    if (descriptor != session->inner && descriptor != ended) close(descriptor);
+  fcntl(session->inner, F_SETFD, FD_CLOEXEC);
   if (chdir(session->folder) != 0) _exit(1);
-  _exit(serve_functions(session->socket, session->folder, room->most_bytes, room->facts));
+  _exit(serve_functions(session->inner, session->folder, room->most_bytes, room->facts));
 }
 
-int begin_session(Session* session, Client client, const Room* room) {
+/* Put what checks and makes the codes of frames between the client and the session. */
+static int open_inner(Session* session, const Client* client) {
   int ends[2];
-  *session = (Session){.socket = client.socket};
-  snprintf(session->folder, sizeof(session->folder), "%s/tvm_bnn_XXXXXX", room->parent);
-  if (mkdtemp(session->folder) == NULL || pipe2(ends, O_CLOEXEC) != 0) {
-    SAY("no session: %s: %s", session->folder, strerror(errno));
-    close(client.socket);
-    return -1;
-  }
-  keep_alive(client.socket);
+  session->inner = session->socket;
+  if (!client->secure) return 0;
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return -1;
+  session->inner = ends[0];
+  session->relay = start_relay(session->socket, ends[1], &client->agreement);
+  close(ends[1]);
+  if (session->relay > 0) return 0;
+  session->relay = 0;
+  return -1;
+}
+
+static int start_process(Session* session, const Room* room) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return -1;
   fflush(stderr);
   session->process = fork();
   if (session->process == 0) serve(session, room, ends[1]);
   close(ends[1]);
   session->ended = ends[0];
+  if (session->process > 0) return 0;
+  session->process = 0;
+  return -1;
+}
+
+int begin_session(Session* session, Client client, const Room* room) {
+  *session = (Session){.socket = client.socket, .inner = -1, .lock = -1, .ended = -1};
   session->deadline = milliseconds() + (int64_t)(client.seconds * 1000);
-  if (session->process < 0) {
-    session->process = 0;
-    SAY("no session: %s", strerror(errno));
+  keep_alive(client.socket);
+  session->lock = make_folder(room->parent, session->folder, sizeof(session->folder));
+  if (session->lock < 0 || open_inner(session, &client) != 0 || start_process(session, room) != 0) {
+    SAY("no session: %s: %s", session->folder, strerror(errno));
     end_session(session);
     return -1;
   }
@@ -99,7 +116,7 @@ int watch_session(Session* session, const Room* room) {
     kill(-session->process, SIGKILL);
     waitpid(session->process, &status, 0);
     session->process = 0;
-    tell_exception(session->socket, "RPCSessionTimeoutError: the session's time is up; ask for a longer one");
+    tell_exception(session->inner, "RPCSessionTimeoutError: the session's time is up; ask for a longer one");
   } else if (session->left == 0 && client_is_gone(session)) {
     session->left = now;
     return 0;
@@ -121,8 +138,12 @@ void end_session(Session* session) {
     waitpid(session->process, NULL, 0);
   }
   session->process = 0;
+  end_orphans(session->relay);
+  if (session->inner >= 0 && session->inner != session->socket) close(session->inner);
+  if (session->relay > 0) end_relay(session->relay);
   close(session->socket);
-  close(session->ended);
-  remove_folder(session->folder);
+  if (session->ended >= 0) close(session->ended);
+  if (session->lock >= 0) remove_folder(session->folder);
+  if (session->lock >= 0) close(session->lock);
   SAY("session ended");
 }

@@ -12,7 +12,10 @@ enum { MOST_PATH = 4096 };
 
 typedef struct {
   pid_t process; /* 0: there is no session */
-  int socket;
+  int socket; /* of the client */
+  int inner;  /* what the session reads and writes: the same, or one that a relay passes on */
+  pid_t relay; /* 0: there is none */
+  int lock;   /* of the folder */
   int ended; /* becomes readable when the process ends */
   int64_t deadline, left; /* when the time is up, and when the client was found to be gone (0: it is there) */
   char folder[MOST_PATH];

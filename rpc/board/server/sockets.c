@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "sockets.h"
 
 #include <arpa/inet.h>
@@ -85,6 +86,18 @@ int connect_to(const char* host, int port, int timeout_ms) {
   setsockopt(made, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
   setsockopt(made, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   return made;
+}
+
+void name_end(int socket, int other, char* name) {
+  static const char MAPPED[] = "::ffff:";
+  struct sockaddr_storage address;
+  socklen_t size = sizeof(address);
+  char host[64] = "", port[8] = "";
+  int failed = other ? getpeername(socket, (struct sockaddr*)&address, &size)
+                     : getsockname(socket, (struct sockaddr*)&address, &size);
+  if (!failed) getnameinfo((struct sockaddr*)&address, size, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+  int mapped = strncmp(host, MAPPED, strlen(MAPPED)) == 0;
+  snprintf(name, MOST_END, "%s:%s", host + (mapped ? strlen(MAPPED) : 0), port);
 }
 
 int send_all(int socket, const void* data, size_t count) {

@@ -15,6 +15,10 @@ int listen_on(const char* host, int* port);
 /* Return a connected socket that blocks for at most `timeout_ms` in every later call, or -1. */
 int connect_to(const char* host, int port, int timeout_ms);
 
+/* Write "IP:PORT" of this end of a connection, or of the other; an IPv4 address in IPv6's form becomes itself. */
+enum { MOST_END = 80 };
+void name_end(int socket, int other, char* name);
+
 /* Send or receive exactly `count` bytes; 0 on success. */
 int send_all(int socket, const void* data, size_t count);
 int receive_all(int socket, void* data, size_t count);

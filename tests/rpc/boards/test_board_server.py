@@ -16,14 +16,14 @@ from rpc.boards.board_server import board_server
 from rpc.formats.artifact_facts import read_artifact
 from rpc.measuring.device_measurement import Plan, candidate, measure_on_device, open_board
 from rpc.tracking import tracker_client
-from rpc.tracking.local_tracker import wait_for_devices
+from rpc.tracking.local_tracker import local_tracker, wait_for_devices
 from rpc.tracking.tracker_client import Grant
 from schedules.errors import UserError
 from schedules.machines import host
 from schedules.machines.link import link_triple, linker
 from schedules.machines.target import find_target
+from tests.rpc.attackers import BOARD_MAGIC, greeting, hostile_greeting
 
-MAGIC = 0xFF271
 HANDSHAKES = 10_000
 
 
@@ -43,30 +43,6 @@ def model(runtime, artifact, deployed_artifact_for, tmp_path_factory):
     if runtime == "tvm":
         return artifact
     return deployed_artifact_for(tmp_path_factory.mktemp("deployed") / "sums.so", find_target("native"))
-
-
-def greeting(text, length=None, magic=MAGIC):
-    data = text.encode("latin-1")
-    return struct.pack("<ii", magic, len(data) if length is None else length) + data
-
-
-def hostile_greeting(rng, match_key):
-    """Return bytes that no right client sends: noise, wrong numbers, cut and changed greetings."""
-    right = greeting(f"client:{match_key}")
-    return rng.choice(
-        [
-            lambda: rng.randbytes(rng.randrange(64)),
-            lambda: struct.pack("<i", MAGIC) + rng.randbytes(rng.randrange(64)),
-            lambda: greeting("client:x", length=rng.choice([0, -1, 1025, 1 << 20, 2**31 - 1, -(2**31)])),
-            lambda: greeting("client:" + "x" * rng.randrange(1000)),
-            lambda: greeting(rng.randbytes(rng.randrange(1, 900)).decode("latin-1")),
-            lambda: right[: rng.randrange(len(right))],
-            lambda: greeting(f"client:{match_key} -timeout={rng.choice(['nan', 'inf', '-1', 'x', '1e999', '%n'])}"),
-            lambda: greeting(f"client:{match_key} -{rng.choice(['', 'x', 'proof', 'timeout'])}"),
-            lambda: greeting(f"server:{match_key}"),
-            lambda: greeting(f"client:{match_key}\0 -timeout=1"),
-        ]
-    )()
 
 
 def say(grant, data):
@@ -126,31 +102,37 @@ def test_who_says_nothing_holds_nobody_up(tracker, offer):
 def test_a_wrong_key_is_told_so(tracker, offer):
     offer("board")
     grant = tracker_client.request(tracker, "board", 10)
-    assert answer(grant, greeting("client:board:0.5")) == struct.pack("<i", MAGIC + 2)
+    assert answer(grant, greeting("client:board:0.5")) == struct.pack("<i", BOARD_MAGIC + 2)
 
 
 def test_a_match_key_serves_once(tracker, offer):
     offer("board")
     grant = tracker_client.request(tracker, "board", 10)
     with open_board(grant, 60):
-        assert answer(grant, greeting(f"client:{grant.match_key}")) == struct.pack("<i", MAGIC + 2)
+        assert answer(grant, greeting(f"client:{grant.match_key}")) == struct.pack("<i", BOARD_MAGIC + 2)
     wait_for_devices(tracker, ["board"])
-    assert answer(grant, greeting(f"client:{grant.match_key}")) == struct.pack("<i", MAGIC + 2)
+    assert answer(grant, greeting(f"client:{grant.match_key}")) == struct.pack("<i", BOARD_MAGIC + 2)
 
 
 @pytest.mark.parametrize("length", [10, 64, 100])
-def test_with_a_secret_only_who_knows_it_is_served(tracker, offer, tmp_path, length):
+def test_with_a_secret_only_who_knows_it_is_served(server_folder, running, tmp_path, length):
     secret = random.Random(length).randbytes(length).hex().encode()
-    (tmp_path / "secret").write_bytes(secret + b"\n")
-    offer("board", "--secret-file", str(tmp_path / "secret"))
-    (device,) = tracker_client.summary(tracker).devices
-    assert device.facts.asks_secret
-    grant = tracker_client.request(tracker, "board", 10)
-    for wrong in (b"", b"wrong", secret[:-1]):
-        with pytest.raises(UserError, match="lost while connecting"):
-            open_board(grant, 60, wrong)
-    with open_board(grant, 60, secret) as board:
-        assert board.facts.asks_secret
+    file = tmp_path / "secret"
+    file.write_bytes(secret + b"\n")
+    with (
+        local_tracker(secret=file) as tracker,
+        running(server_folder, tracker, "board", tmp_path, "--secret-file", str(file), secret=secret),
+    ):
+        (device,) = tracker_client.summary(tracker, secret).devices
+        assert device.facts.asks_secret
+        grant = tracker_client.request(tracker, "board", 10, secret=secret)
+        for wrong in (b"", b"wrong", secret[:-1]):
+            with pytest.raises(UserError, match=r"lost while connecting \(it (expects|does not know)"):
+                open_board(grant, 60, wrong)
+            with pytest.raises(UserError, match=f"tracker {tracker}: it .* --no-secret"):
+                tracker_client.summary(tracker, wrong)
+        with open_board(grant, 60, secret) as board:
+            assert board.facts.asks_secret
 
 
 def test_uploads_stay_in_a_folder_that_goes_with_the_session(tracker, offer, model, tmp_path):
@@ -160,10 +142,10 @@ def test_uploads_stay_in_a_folder_that_goes_with_the_session(tracker, offer, mod
             with pytest.raises(UserError, match=r"no name for a file|a text of at most"):
                 board.load(name, b"x")
         board.load("model.so", read_artifact(model).library)
-        (folder,) = tmp_path.glob("tvm_bnn_*")
+        (folder,) = tmp_path.glob("tvm_bnn_session_*")
         assert [file.name for file in folder.iterdir()] == ["model.so"]
     wait_for_devices(tracker, ["board"])
-    assert not list(tmp_path.glob("tvm_bnn_*"))
+    assert not list(tmp_path.glob("tvm_bnn_session_*"))
 
 
 def test_uploads_beyond_the_limit_are_refused(tracker, offer, tmp_path):
@@ -204,10 +186,8 @@ def test_the_server_limits_sessions_that_ask_for_no_limit(tracker, offer):
 
 CLIENT = """
 import sys, time
-from rpc.tracking import tracker_client
 from rpc.measuring.device_measurement import open_board
-from rpc.sessions.session import prepare
-prepare()
+from rpc.tracking import tracker_client
 board = open_board(tracker_client.request(tracker_client.parse_address(sys.argv[1]), "board", 10), 600)
 print("connected", flush=True)
 time.sleep(600)
@@ -232,10 +212,10 @@ def test_a_server_that_is_told_to_end_leaves_nothing_behind(tracker, offer, tmp_
     # The last is what the end of an SSH connection sends.
     server = offer("board")
     with open_board(tracker_client.request(tracker, "board", 10), 60) as board:
-        assert len(list(tmp_path.glob("tvm_bnn_*"))) == 1
+        assert len(list(tmp_path.glob("tvm_bnn_session_*"))) == 1
         server.send_signal(how)
         assert server.wait(10) == 0
-        assert not list(tmp_path.glob("tvm_bnn_*"))
+        assert not list(tmp_path.glob("tvm_bnn_session_*"))
         with pytest.raises(UserError, match="lost"):
             board.read("/proc/loadavg")
 
@@ -310,7 +290,7 @@ def test_a_full_disk_is_said(tracker, offer, hostile_system, tmp_path):
     with open_board(tracker_client.request(tracker, "board", 10), 60) as board:
         with pytest.raises(UserError, match="upload of 5000 bytes failed: No space left on device"):
             board.load("model.so", bytes(5000))
-        (folder,) = tmp_path.glob("tvm_bnn_*")
+        (folder,) = tmp_path.glob("tvm_bnn_session_*")
         assert not list(folder.iterdir())
         assert board.read("/proc/loadavg")
 

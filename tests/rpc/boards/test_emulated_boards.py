@@ -78,7 +78,7 @@ def test_features_are_those_of_the_emulated_processor(lab):
 
 
 def test_the_servers_end_with_the_command(lab):
-    command = [sys.executable, "-m", "rpc", "emulate", "--board", "rpi5", "--tracker", str(lab)]
+    command = [sys.executable, "-m", "rpc", "emulate", "--board", "rpi5", "--no-secret", "--tracker", str(lab)]
     with subprocess.Popen(command) as process:
         wait_for_devices(lab, ["emulated-rpi5"])
         process.terminate()

@@ -1,5 +1,6 @@
 """``python -m rpc``: what the commands say and write."""
 
+import contextlib
 import subprocess
 import sys
 
@@ -38,22 +39,22 @@ def test_a_command_that_is_none_is_refused(capsys):
 
 
 def test_an_error_is_one_line(capsys):
-    assert main(["devices", "--tracker", "127.0.0.1:1"]) == 1
+    assert main(["devices", "--no-secret", "--tracker", "127.0.0.1:1"]) == 1
     said = capsys.readouterr().err
-    assert said.startswith("error: tracker 127.0.0.1:1 cannot be reached")
-    assert said.count("\n") == 1
+    assert said.splitlines()[-1].startswith("error: tracker 127.0.0.1:1 cannot be reached")
+    assert said.count("\n") == 2  # and what --no-secret means
 
 
 def test_devices_are_listed(tracker, offer, capsys):
-    assert main(["devices", "--tracker", str(tracker)]) == 0
+    assert main(["devices", "--no-secret", "--tracker", str(tracker)]) == 0
     assert "no devices" in capsys.readouterr().out
     offer("board")
-    assert main(["devices", "--tracker", str(tracker)]) == 0
+    assert main(["devices", "--no-secret", "--tracker", str(tracker)]) == 0
     shown = capsys.readouterr().out
     assert "board" in shown
     assert "free" in shown
     assert host.machine() in shown
-    assert main(["devices", "--tracker", str(tracker), "--format", "json"]) == 0
+    assert main(["devices", "--no-secret", "--tracker", str(tracker), "--format", "json"]) == 0
     assert '"key":"board"' in capsys.readouterr().out
 
 
@@ -62,7 +63,18 @@ def test_a_measurement_is_printed_and_recorded(tracker, offer, artifact, tmp_pat
     from schedules.files.record_file import read
 
     offer("board")
-    words = [str(artifact), str(artifact), "--key", "board", "--tracker", str(tracker), "--repeats", "8", "--profile"]
+    words = [
+        str(artifact),
+        str(artifact),
+        "--key",
+        "board",
+        "--no-secret",
+        "--tracker",
+        str(tracker),
+        "--repeats",
+        "8",
+        "--profile",
+    ]
     assert main(["measure", *words, "--record", str(tmp_path / "lab.jsonl")]) == 0
     shown = capsys.readouterr().out
     assert "5 of 5 samples" in shown
@@ -93,6 +105,48 @@ def test_an_image_is_small_and_starts(tmp_path):
     assert "(desk)" in unit
 
 
+def test_an_image_takes_the_secret_along_for_its_owner_alone(tmp_path):
+    (tmp_path / "secret").write_text("of the lab\n")
+    write_board_image(tmp_path / "image", "rpi2", "rpi2", TRACKER, 9091, tmp_path / "secret")
+    assert (tmp_path / "image" / "secret").read_text() == "of the lab\n"
+    assert (tmp_path / "image" / "secret").stat().st_mode & 0o777 == 0o600
+    assert '--secret-file "${CREDENTIALS_DIRECTORY:-.}/secret" "$@"' in (tmp_path / "image" / "start.sh").read_text()
+    unit = (tmp_path / "image" / "tvm-bnn-board.service").read_text()
+    assert "LoadCredential=secret:/opt/tvm_bnn/secret" in unit
+
+
+@contextlib.contextmanager
+def command(*words):
+    """Run a command; yields what it says on stderr, line by line."""
+    with subprocess.Popen([sys.executable, "-m", "rpc", *words], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process.stderr
+        finally:
+            process.terminate()
+
+
+def test_commands_of_one_user_share_a_secret_without_being_told(tmp_path, monkeypatch, capsys, artifact):
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    with contextlib.ExitStack() as stack:
+        said = stack.enter_context(command("tracker", "--port", "0"))
+        tracker = f"127.0.0.1:{said.readline().rsplit(':', 1)[1].strip()}"
+        said = stack.enter_context(command("serve", "--key", "desk", "--port", "0", "--tracker", tracker))
+        while "registered" not in said.readline():
+            pass
+        assert main(["devices", "--tracker", tracker]) == 0
+        assert "asked for" in capsys.readouterr().out
+        assert main(["measure", str(artifact), "--key", "desk", "--tracker", tracker, "--repeats", "3"]) == 0
+        assert "5 of 5 samples" in capsys.readouterr().out
+        assert main(["devices", "--no-secret", "--tracker", tracker]) == 1
+        assert "asks for a secret" in capsys.readouterr().err
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "of another user"))
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        assert main(["devices", "--tracker", tracker]) == 1
+        assert "--secret-file FILE names that of another lab" in capsys.readouterr().err
+
+
 def test_an_image_overwrites_nothing(tmp_path):
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(UserError, match="not an empty folder"):
@@ -115,8 +169,8 @@ def test_a_login_is_no_option_of_ssh():
 
 
 def test_a_server_gets_its_options(tmp_path):
-    options = serve.Options(key="desk", secret=tmp_path / "secret", upload_mib=1)
-    words = serve.server_options(options, "lab:1")
+    options = serve.Options(key="desk", upload_mib=1)
+    words = serve.server_options(options, "lab:1", tmp_path / "secret")
     pairs = dict(zip(words[::2], words[1::2], strict=True))
     assert pairs["--host"] == "127.0.0.1"
     assert pairs["--upload-bytes"] == str(1 << 20)

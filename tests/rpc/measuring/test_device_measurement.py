@@ -1,10 +1,5 @@
 """Artifacts on this machine's own board server, through a tracker."""
 
-import os
-import signal
-import threading
-import time
-
 import msgspec
 import numpy as np
 import psutil
@@ -13,8 +8,9 @@ import pytest
 from rpc.measuring import reference_samples
 from rpc.measuring.device_measurement import Plan, candidate, measure_on_device
 from rpc.measuring.measurement import Samples
-from rpc.sessions.session import Board
+from rpc.sessions.session import Board, LoadedModel
 from rpc.tracking import tracker_client
+from rpc.tracking.local_tracker import wait_for_devices
 from schedules.errors import UserError
 from schedules.machines.target import find_target
 
@@ -67,40 +63,37 @@ def test_another_runtime_is_refused_with_both_versions_named(tracker, offer, art
         measure_on_device(tracker, "board", [candidate(artifact)], QUICK)
 
 
-def test_a_device_that_dies_in_mid_run_is_replaced_by_another(tracker, offer, artifact):
+def test_a_device_that_dies_in_mid_run_is_replaced_by_another(tracker, offer, artifact, monkeypatch):
     servers = [offer("board"), offer("board", wait=False)]
-    killed = kill_first_server_in_mid_run(tracker, servers)
+    wait_for_devices(tracker, ["board", "board"])
     told = []
-    (record,) = measure_on_device(tracker, "board", [candidate(artifact)], Plan(repeats=300), told.append)
-    killed.join()
-    assert len(record.samples.samples_ns) == 300
+    kill_first_server_in_mid_run(monkeypatch, servers, told)
+    (record,) = measure_on_device(tracker, "board", [candidate(artifact)], Plan(repeats=50), told.append)
+    assert len(record.samples.samples_ns) == 50
     assert any("was lost" in line and "trying the next one" in line for line in told)
 
 
-def test_without_another_device_the_loss_is_said(tracker, offer, artifact):
-    killed = kill_first_server_in_mid_run(tracker, [offer("board")])
+def test_without_another_device_the_loss_is_said(tracker, offer, artifact, monkeypatch):
+    told = []
+    kill_first_server_in_mid_run(monkeypatch, [offer("board")], told)
     with pytest.raises(UserError, match=r"device 'board' was lost .* no other device has that key"):
-        measure_on_device(tracker, "board", [candidate(artifact)], Plan(repeats=300))
-    killed.join()
+        measure_on_device(tracker, "board", [candidate(artifact)], Plan(repeats=50), told.append)
 
 
-def kill_first_server_in_mid_run(tracker, servers):
-    """Kill the server that gets busy first, with everything that it started, once it has been busy for a while."""
+def kill_first_server_in_mid_run(monkeypatch, servers, told):
+    """Kill the server that was told of first, with everything that it started, before the tenth sample."""
+    calls, time_it = [], LoadedModel.time
 
-    def kill():
-        while True:
-            busy = [device for device in tracker_client.summary(tracker).devices if device.free is False]
-            if busy and len(tracker_client.summary(tracker).devices) == len(servers):
-                break
-            time.sleep(0.02)
-        time.sleep(0.3)
-        port = busy[0].address.port
-        victim = next(server for server in servers if listens(server.pid, port))
-        os.kill(victim.pid, signal.SIGKILL)
+    def kill_and_time(model, count):
+        calls.append(count)
+        if len(calls) == 10:
+            port = int(told[0].rsplit(":", 1)[1])
+            victim = next(server for server in servers if listens(server.pid, port))
+            victim.kill()
+            victim.wait()
+        return time_it(model, count)
 
-    thread = threading.Thread(target=kill)
-    thread.start()
-    return thread
+    monkeypatch.setattr(LoadedModel, "time", kill_and_time)
 
 
 def listens(process, port):

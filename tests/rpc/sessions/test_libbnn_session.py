@@ -23,6 +23,7 @@ from rpc.tracking.tracker_client import Address
 from schedules.errors import UserError
 from schedules.machines import host
 from schedules.machines.target import find_target
+from tests.rpc.attackers import hostile_call
 
 QUICK = Plan(repeats=3, wait_seconds=20, session_seconds=60)
 HOSTILE_CALLS = 5_000
@@ -89,40 +90,14 @@ def test_a_model_that_was_changed_is_refused(tracker, offer, deployed):
         board.load("model.so", bytes(library))
 
 
-def text(data):
-    return b"b" + struct.pack("<I", len(data)) + data
-
-
-def hostile_call(rng):
-    """Return what no right client sends: noise, wrong lengths, functions that are none, arguments that do not fit."""
-    known = [b"tvm_bnn.board." + name for name in (b"input", b"run", b"output", b"outputs", b"time", b"sense")]
-    known += [b"tvm.rpc.server." + name for name in (b"upload", b"load_module")]
-    number = b"i" + rng.randbytes(8)
-    return rng.choice(
-        [
-            lambda: b"",
-            lambda: rng.randbytes(rng.randrange(64)),
-            lambda: number,
-            lambda: text(rng.randbytes(rng.randrange(300))),
-            lambda: b"b" + struct.pack("<I", rng.choice([1 << 31, (1 << 32) - 1, 9])) + b"tvm_bnn",
-            lambda: text(rng.choice(known)) + rng.randbytes(rng.randrange(20)),
-            lambda: text(rng.choice(known)) + number * rng.randrange(7),
-            lambda: text(rng.choice(known)) + text(rng.randbytes(rng.randrange(400))) * rng.randrange(4),
-            lambda: text(rng.choice(known)) + number + text(b"/proc/../etc/passwd") * rng.randrange(3),
-        ]
-    )()
-
-
 def test_hostile_calls_are_answered_and_leave_the_session_usable(tracker, offer):
     server, rng = offer("board"), random.Random(0)
     with session(tracker) as board:
         for _ in range(HOSTILE_CALLS):
             call = hostile_call(rng)
-            board._connection.sendall(struct.pack("<I", len(call)) + call)
-            (length,) = struct.unpack("<I", board._connection.recv(4))
-            answer = b""
-            while len(answer) < length:
-                answer += board._connection.recv(length - len(answer))
+            board._channel.send(struct.pack("<I", len(call)) + call)
+            (length,) = struct.unpack("<I", board._channel.receive(4))
+            answer = board._channel.receive(length)
             assert answer[:1] == b"e" or answer == b"n"  # a name and bytes may happen to be an upload
         assert board.read("/proc/loadavg")
     wait_for_devices(tracker, ["board"])
@@ -133,7 +108,7 @@ def test_hostile_calls_are_answered_and_leave_the_session_usable(tracker, offer)
 def test_a_call_that_is_too_large_or_never_ends_frees_the_device(tracker, offer, sent):
     offer("board", "--session-seconds", "2")
     with session(tracker) as board:
-        board._connection.sendall(sent)
+        board._channel.send(sent)
         wait_for_devices(tracker, ["board"], 20)
 
 

@@ -20,6 +20,7 @@ from rpc.tracking import tracker_client
 from rpc.tracking.local_tracker import local_tracker, wait_for_devices
 from rpc.tracking.tracker_protocol import MAGIC, integer, message
 from schedules.errors import UserError
+from tests.rpc.attackers import hostile_messages
 
 HOSTILE_CONNECTIONS = 2000
 
@@ -74,30 +75,12 @@ def test_tvm_s_own_server_is_listed_and_measures_with_a_doubt(tracker, stock_ser
         measure_on_device(tracker, "stock", [candidate(artifact)], Plan(repeats=1, profile=True))
 
 
-def hostile_bytes(rng):
-    right = message([3, "board", [1, "board:1"], None])
-    return rng.choice(
-        [
-            lambda: rng.randbytes(rng.randrange(40)),
-            lambda: integer(MAGIC) + rng.randbytes(rng.randrange(40)),
-            lambda: integer(MAGIC) + integer(rng.choice([0, -1, 65537, 2**31 - 1, -(2**31)])),
-            lambda: integer(MAGIC) + right[: rng.randrange(len(right))],
-            lambda: integer(MAGIC) + integer(9) + rng.randbytes(9),
-            lambda: integer(MAGIC) + message(rng.choice([[], [99], [3], [3, 1, 2], [4, "x"], [5, {}], {"a": 1}, 7])),
-            lambda: integer(MAGIC) + message([4, "", "", 1]),
-            lambda: integer(MAGIC) + message([4, "x" * 200, "", 1]),
-            lambda: integer(MAGIC) + message([3, "board", ["port", "key"], None]),
-            lambda: integer(MAGIC) + message([5, {"key": "server:x", "addr": ["a", "b"]}]),
-        ]
-    )()
-
-
 def test_hostile_connections_leave_it_serving(tracker, offer, capfd):
     offer("board")
     rng = random.Random(0)
     for _ in range(HOSTILE_CONNECTIONS):
         with socket.create_connection((tracker.host, tracker.port), 10) as connection:
-            connection.sendall(hostile_bytes(rng))
+            connection.sendall(hostile_messages(rng))
     summary = tracker_client.summary(tracker)
     assert [device.key for device in summary.devices] == ["board"]
     assert set(summary.queues) == {"board"}

@@ -1,4 +1,4 @@
-"""Candidates measured on a board, over TVM's remote procedure calls.
+"""Candidates measured on a board, over TVM's remote procedure calls, of which we are a client that never serves.
 
 Each candidate is sent from a process of its own: whatever the connection does to it, the tuner lives on. A candidate
 that fails is tried again after the board has come back: a board that was rebooted is no fault of the candidate's.
@@ -13,12 +13,15 @@ import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import tvm
-import tvm.rpc
 
+from rpc.sessions.session import Board
+from rpc.sessions.tvm_client import RemoteSession
+from rpc.sessions.tvm_values import Handle, RemoteTensor
+from rpc.tracking.tracker_client import Address, request
 from schedules.machines.link import Toolchain
 from schedules.machines.target import Target
 from schedules.tuned.tuning_log import Kind
@@ -56,6 +59,8 @@ class DeviceRunner:
         For one candidate, on the board.
     patience_s
         How long a board may be away, to boot.
+    secret
+        Of the lab, which tracker and board have to know; empty to speak to any.
     """
 
     target: Target
@@ -66,6 +71,7 @@ class DeviceRunner:
     timeout_s: float = 20.0
     patience_s: float = 90.0
     kind: Kind = "measured"
+    secret: bytes = b""
 
     @property
     def device(self) -> str:
@@ -125,53 +131,64 @@ class DeviceRunner:
         right = all(agree(*pair) for pair in zip(found.value, expected, strict=True))
         return "" if right else "it computes something else than the layer"
 
-    def _on_board(self, work: Callable[[tvm.rpc.RPCSession], Value], timeout_s: float) -> Outcome[Value]:
+    def _on_board(self, work: Callable[[RemoteSession], Value], timeout_s: float) -> Outcome[Value]:
         """Do some work in a session with the board; what fails twice while the board is there failed by itself."""
         outcome: Outcome[Value] = Outcome(None, "")
         for _ in range(_ATTEMPTS):
-            await_device(self.key, self.address, self.patience_s)
+            await_device(self.key, self.address, self.patience_s, self.secret)
             session = functools.partial(self._in_session, work, timeout_s)
             outcome = in_child(session, timeout_s + _TRANSFER_S)
             if outcome.value is not None:
                 return outcome
-        await_device(self.key, self.address, self.patience_s)
+        await_device(self.key, self.address, self.patience_s, self.secret)
         return outcome
 
-    def _in_session(self, work: Callable[[tvm.rpc.RPCSession], Value], timeout_s: float) -> Value:
-        tracker = tvm.rpc.connect_tracker(*self.address)
-        return work(tracker.request(self.key, session_timeout=max(1, round(timeout_s))))
+    def _in_session(self, work: Callable[[RemoteSession], Value], timeout_s: float) -> Value:
+        seconds = max(1, round(timeout_s))
+        grant = request(Address(*self.address), self.key, timeout_s + _TRANSFER_S, secret=self.secret)
+        with Board(grant, seconds, self.secret) as board:
+            return work(board.remote)
 
 
-def _load(path: str, task: Task, session: tvm.rpc.RPCSession) -> tuple[Any, list[Any], int]:
-    """Send a library; return it, its arguments on the board, and how many of them are operands."""
-    session.upload(path)
-    module = session.load_module(Path(path).name)
+@dataclasses.dataclass(frozen=True)
+class _Loaded:
+    """A library on the board: its module, its arguments there, and how many of them are operands."""
+
+    module: Handle
+    tensors: list[RemoteTensor]
+    operands: int
+
+
+def _load(path: str, task: Task, session: RemoteSession) -> _Loaded:
+    """Send a library and what it computes with."""
+    name = Path(path).name
+    session.call_named("tvm.rpc.server.upload", name, Path(path).read_bytes())
+    module = session.call_named("tvm.rpc.server.load_module", name)
+    if not isinstance(module, Handle):
+        raise RuntimeError("the board loads what is no module")
     arrays = operands(task.function, task.isa, task.results)
     results = [np.zeros(shape, dtype) for shape, dtype in tensors_of(task.function)[len(arrays) :]]
-    processor = session.cpu(0)
-    return module, [tvm.runtime.tensor(array, processor) for array in (*arrays, *results)], len(arrays)
+    return _Loaded(module, [session.upload(array) for array in (*arrays, *results)], len(arrays))
 
 
-def _time(path: str, task: Task, session: tvm.rpc.RPCSession) -> tuple[float, ...]:
-    module, tensors, _ = _load(path, task, session)
-    evaluate = module.time_evaluator(SYMBOL, session.cpu(0), number=1, repeat=_REPEATS, min_repeat_ms=_REPEAT_MS)
-    return tuple(float(seconds) for seconds in evaluate(*tensors).results)
+def _time(path: str, task: Task, session: RemoteSession) -> tuple[float, ...]:
+    loaded = _load(path, task, session)
+    return tuple(session.times(loaded.module, SYMBOL, loaded.tensors, 1, _REPEATS, _REPEAT_MS))
 
 
-def _results(path: str, task: Task, session: tvm.rpc.RPCSession) -> list[Array]:
-    module, tensors, count = _load(path, task, session)
-    module[SYMBOL](*tensors)
-    return [tensor.numpy() for tensor in tensors[count:]]
+def _results(path: str, task: Task, session: RemoteSession) -> list[Array]:
+    loaded = _load(path, task, session)
+    session.call_method(loaded.module, SYMBOL, *loaded.tensors)
+    return [session.download(tensor) for tensor in loaded.tensors[loaded.operands :]]
 
 
-def _in_turns(paths: Sequence[str], task: Task, session: tvm.rpc.RPCSession) -> list[float]:
+def _in_turns(paths: Sequence[str], task: Task, session: RemoteSession) -> list[float]:
     """Return the median time of each library, all of them measured in turns."""
     loaded = [_load(path, task, session) for path in paths]
     calls = []
-    for module, tensors, _ in loaded:
-        once = module.time_evaluator(SYMBOL, session.cpu(0), number=1, repeat=3, min_repeat_ms=1)(*tensors).mean
+    for one in loaded:
+        once = statistics.fmean(session.times(one.module, SYMBOL, one.tensors, 1, 3, 1))
         number = max(1, round(_TURN_S / once))
-        evaluate = module.time_evaluator(SYMBOL, session.cpu(0), number=number, repeat=1)
-        calls.append(functools.partial(evaluate, *tensors))
-    rows = [[float(call().mean) for call in calls] for _ in range(_TURNS)]
+        calls.append(functools.partial(session.times, one.module, SYMBOL, one.tensors, number, 1))
+    rows = [[call()[0] for call in calls] for _ in range(_TURNS)]
     return [statistics.median(column) for column in zip(*rows, strict=True)]

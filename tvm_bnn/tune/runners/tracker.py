@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import time
-from typing import Any
 
-import tvm.rpc
-
+from rpc.tracking.tracker_client import Address, Device, summary
 from schedules.errors import UserError
 
 _POLL_S = 1.0
-_ANSWER_S = 5.0
 _KEPT = "all finished rounds are in the log, and the same command continues"
 
 
@@ -29,7 +25,7 @@ def address_of(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def await_device(key: str, address: tuple[str, int], patience_s: float) -> None:
+def await_device(key: str, address: tuple[str, int], patience_s: float, secret: bytes = b"") -> None:
     """Wait until a tracker answers and knows of a device, as one that was rebooted registers itself again.
 
     Raises
@@ -39,7 +35,7 @@ def await_device(key: str, address: tuple[str, int], patience_s: float) -> None:
     """
     deadline = time.monotonic() + patience_s
     while True:
-        missing = _missing(key, address)
+        missing = _missing(key, Address(*address), secret)
         if not missing:
             return
         if time.monotonic() >= deadline:
@@ -47,26 +43,22 @@ def await_device(key: str, address: tuple[str, int], patience_s: float) -> None:
         time.sleep(min(_POLL_S, max(0.0, deadline - time.monotonic())))
 
 
-def _missing(key: str, address: tuple[str, int]) -> str:
+def _missing(key: str, address: Address, secret: bytes) -> str:
     """Return what is missing, empty if nothing is."""
-    host, port = address
     try:
-        # TVM would knock for a minute.
-        socket.create_connection(address, timeout=_ANSWER_S).close()
-        summary = tvm.rpc.connect_tracker(host, port).summary()
-    except (OSError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        return f"tracker '{host}:{port}': no answer ({reason}); start it with python -m tvm.exec.rpc_tracker"
-    known = {str(server["key"]).removeprefix("server:"): server for server in summary["server_info"]}
-    if key in known:
-        _refuse_without_tvm(key, known[key])
+        devices = {device.key: device for device in summary(address, secret).devices}
+    except UserError as error:
+        return f"tracker '{address}': no answer ({error})"
+    if key in devices:
+        _refuse_without_tvm(devices[key])
         return ""
-    others = ", ".join(sorted(known)) or "none"
-    return f"device '{key}': not registered with the tracker {host}:{port}, which knows {others}"
+    others = ", ".join(sorted(devices)) or "none"
+    return f"device '{key}': not registered with the tracker {address}, which knows {others}"
 
 
-def _refuse_without_tvm(key: str, server: dict[str, Any]) -> None:
-    if server.get("facts", {}).get("bnn_format"):
+def _refuse_without_tvm(device: Device) -> None:
+    if device.facts.bnn_format:
         raise UserError(
-            f"device '{key}': it runs whole deployed models, by libbnn; single kernels are timed where TVM's runtime is"
+            f"device '{device.key}': it runs whole deployed models, by libbnn; single kernels are timed where TVM's"
+            " runtime is"
         )

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from rpc.boards.board_server import PROGRAM, board_server
+from rpc.tracking.local_tracker import local_tracker
 from schedules.errors import UserError
 from schedules.machines import host
 from tvm_bnn.tune.runners import device_runner
@@ -87,6 +88,26 @@ def test_a_board_times_and_settles(task, target, tracker, board, candidates):
     made = DeviceRunner(target, KEY, tracker)
     assert all(measured.seconds for measured in made.measure(task, modules(candidates)))
     assert all(settled.exact and settled.seconds > 0 for settled in made.settle(task, modules(candidates)))
+
+
+def test_a_board_that_asks_for_the_lab_s_secret_times_and_settles(task, target, candidates, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"of the lab")
+    words = ("--key", KEY, "--secret-file", str(secret), "--folder", str(tmp_path), "--ping-ms", "200")
+    with local_tracker(secret=secret) as place:
+        command = [str(board_server(host.machine()) / PROGRAM), "--tracker", str(place), *words]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            try:
+                runner = DeviceRunner(target, KEY, (place.host, place.port), secret=b"of the lab")
+                assert all(
+                    settled.exact and settled.seconds > 0 for settled in runner.settle(task, modules(candidates))
+                )
+                with pytest.raises(UserError, match="asks for a secret"):
+                    DeviceRunner(target, KEY, (place.host, place.port), patience_s=0.1).measure(
+                        task, modules(candidates)
+                    )
+            finally:
+                process.kill()
 
 
 def test_a_candidate_that_crashes_its_session_is_a_failure_and_the_next_is_timed(
@@ -201,7 +222,7 @@ def test_a_tracker_that_dies_in_mid_run_ends_the_run_in_one_line_and_keeps_the_l
 
 def test_a_tracker_that_is_gone_is_named_with_what_would_do(task, target, candidates):
     address = ("127.0.0.1", free_port())
-    with pytest.raises(UserError, match=r"tracker '127.0.0.1:\d+': no answer .*rpc_tracker") as caught:
+    with pytest.raises(UserError, match=r"tracker '127.0.0.1:\d+': no answer .*'python -m rpc tracker'") as caught:
         DeviceRunner(target, KEY, address, patience_s=0.1).measure(task, modules(candidates))
     assert "\n" not in str(caught.value)
 
