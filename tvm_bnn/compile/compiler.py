@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from relay_passes.simplify.settle_sign_zero import SignZero
+from schedules.files.whole_file import check_writable
 from schedules.machines.link import Toolchain
 from schedules.machines.target import Target, find_target
 from tvm_bnn.compile import finishing, steps
@@ -117,6 +118,8 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
 
 def _compile(source: Source, choices: Choices, clock: Clock) -> Compiled:
     """Compile an opened model: the picture in the README, a line an arrow."""
+    path = finishing.artifact_path(source.name, choices)
+    check_writable(path, "artifact")
     observe = ir_dumper(choices.dump_ir)
     with clock.stage("importing"):
         imported = source.read()
@@ -128,7 +131,6 @@ def _compile(source: Source, choices: Choices, clock: Clock) -> Compiled:
     with clock.stage("generating code"):
         built = steps.build(source, imported, scheduled, choices)
     findings = _examine(source, scheduled, built, choices, clock)
-    path = finishing.artifact_path(source.name, choices)
     size = finishing.write(path, built, findings)
     report = finishing.report(path, size, imported, scheduled, built, findings, clock.stages, choices)
     return Compiled(path, report)

@@ -46,7 +46,7 @@ def _write(options: Options) -> int:
     """Write the page and print its path."""
     require("report", "tvm-bnn[report]", "jinja2", "matplotlib")
     from rpc.measuring import records as device_records
-    from tvm_bnn.artifacts.artifact import write_atomically
+    from schedules.files.whole_file import write_atomically
     from tvm_bnn.bench import records
     from tvm_bnn.report.page import page
 
