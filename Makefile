@@ -1,6 +1,7 @@
 # make demo   compile the embedded network for this machine and for a 64-bit ARM board, verify both, show the reports
 # make lab    compile it for two ARM boards, emulate both, run it on them through a tracker
 # make test   lint, types and tests
+# make fuzz   mutants of deployed models under gcc's sanitizers; FUZZ=20000 says how many, which takes a quarter of an hour
 # make docs   the pages of docs/ as a site, in site/
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= build
 
-.PHONY: demo lab test lint docs emulator clean
+.PHONY: demo lab test fuzz lint docs emulator clean
 
 demo: $(VENV)/run emulator
 	$(BIN)/python -m tvm_bnn.compile --target native -o $(OUT)/digits.native.so
@@ -19,6 +20,9 @@ lab: $(VENV)/run emulator
 
 test: lint emulator
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 $(PYTEST)
+
+fuzz: $(VENV)/dev
+	FUZZ=$(or $(FUZZ),4000) $(BIN)/python -m pytest -q tests/tvm_bnn/deployment/test_sanitizers.py
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
