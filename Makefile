@@ -1,7 +1,7 @@
 # make demo   compile the embedded network for this machine and for a 64-bit ARM board, verify both, show the reports
 # make lab    compile it for two ARM boards, emulate both, run it on them through a tracker
 # make test   lint, types and tests
-# make fuzz   mutants of deployed models under gcc's sanitizers; FUZZ=20000 says how many, which takes a quarter of an hour
+# make fuzz   mutants of deployed models under gcc's sanitizers; FUZZ=20000 says how many, which takes half an hour
 # make docs   the pages of docs/ as a site, in site/
 
 PYTHON ?= python3

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-MUTANTS = int(os.environ.get("FUZZ", "600"))
+MUTANTS = int(os.environ.get("FUZZ", "300"))
 #: What each sanitizer is told: to stop at the first fault, which is then an exit status of its own.
 MEMORY = "-fsanitize=address,undefined"
 THREADS = "-fsanitize=thread"
