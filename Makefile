@@ -1,7 +1,8 @@
 # make demo   compile the embedded network for this machine and for a 64-bit ARM board, verify both, show the reports
 # make lab    compile it for two ARM boards, emulate both, run it on them through a tracker
 # make test   lint, types and tests
-# make fuzz   a minute of what nobody should send to the lab; FUZZ="all --seconds 600 --sanitize" for more
+# make fuzz   a minute of what nobody should send to the lab, and mutants of deployed models under gcc's sanitizers;
+#             FUZZ="all --seconds 600 --sanitize" and MUTANTS=20000 for more
 # make docs   the pages of docs/ as a site, in site/
 
 PYTHON ?= python3
@@ -9,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= build
 FUZZ ?= all --seconds 60
+MUTANTS ?= 600
 
 .PHONY: demo lab test fuzz lint docs emulator clean
 
@@ -24,6 +26,7 @@ test: lint emulator
 
 fuzz: $(VENV)/dev
 	$(BIN)/python -m tests.rpc.fuzzing $(FUZZ)
+	MUTANTS=$(MUTANTS) $(BIN)/python -m pytest -q tests/tvm_bnn/deployment/test_sanitizers.py
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -150,6 +150,10 @@ def run(module: Module, passes: Sequence[Pass], observe: Observer | None = None)
             relax.analysis.well_formed(module)
         except UserError:
             raise
+        except RecursionError:
+            raise UserError(
+                f"the model has more operations one behind the other than pass {step.name} can follow; split it up"
+            ) from None
         except Exception as error:
             raise RuntimeError(f"pass {step.name} failed: {error}") from error
         if observe is not None:

@@ -37,7 +37,7 @@ def _report(options: Options) -> int:
     from experiments.report.pages import pages
     from experiments.tracks.plan import RESULTS
     from experiments.tracks.result import latest, read
-    from tvm_bnn.artifacts.artifact import write_atomically
+    from schedules.files.whole_file import write_atomically
 
     every = read(options.folder / RESULTS)
     known = list(dict.fromkeys(result.settings for result in every))

@@ -133,7 +133,7 @@ def _conclude(options: Options, job: Job, trained: Trained) -> None:
     import msgspec
 
     from experiments.binarizers.catalog import FLOAT
-    from tvm_bnn.artifacts.artifact import write_atomically
+    from schedules.files.whole_file import write_atomically
     from tvm_bnn.command_line.console import stdout
 
     result = {

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 from experiments.grid import local
+from experiments.grid.alone import alone
 from experiments.grid.pending import pending
 from experiments.grid.progress import progress
 from experiments.tracks.plan import Plan
@@ -32,18 +34,19 @@ def run_grid(plan: Plan, tracks: Sequence[Track], cluster: str = "") -> int:
     Raises
     ------
     UserError
-        If results cannot be read or written, or the cluster cannot be reached.
+        If results cannot be read or written, another run is at work in the folder, or the cluster cannot be reached.
     """
-    cells, done = pending(plan, tracks)
-    failures = 0
-    measured = {track.name for track in tracks if track.measures}
-    with progress(cells, done) as tell:
-        for engine, part in _parts(cells, measured, cluster):
-            for result in engine(plan, part):
-                append(plan.results, result)
-                failures += result.outcome is None
-                tell(result)
-    return failures
+    with alone(Path(plan.folder)):
+        cells, done = pending(plan, tracks)
+        failures = 0
+        measured = {track.name for track in tracks if track.measures}
+        with progress(cells, done) as tell:
+            for engine, part in _parts(cells, measured, cluster):
+                for result in engine(plan, part):
+                    append(plan.results, result)
+                    failures += result.outcome is None
+                    tell(result)
+        return failures
 
 
 def _parts(cells: Sequence[Cell], measured: set[str], cluster: str) -> list[tuple[Engine, list[Cell]]]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import zipfile
+import zlib
 from pathlib import Path
 
 import msgspec
 
 from schedules.errors import UserError
+from schedules.files.whole_file import read_whole
 
 _MANIFEST = "manifest.json"
 _MOST_MANIFEST = 1 << 24
+#: Code reaches its constants within 2 GB.
+_MOST_BYTES = (1 << 31) - 1
 
 
 class Tensor(msgspec.Struct, frozen=True):
@@ -66,17 +71,18 @@ def read_artifact(path: Path) -> Artifact:
     UserError
         If the file is missing, is no artifact, or is damaged.
     """
-    if not path.is_file():
-        raise UserError(f"artifact '{path}': no such file")
+    data = read_whole(path, "artifact", _MOST_BYTES)
     try:
-        with zipfile.ZipFile(path) as zipped:
-            if zipped.getinfo(_MANIFEST).file_size > _MOST_MANIFEST:
-                raise UserError(f"artifact '{path}': its manifest is larger than {_MOST_MANIFEST >> 20} MiB")
-            facts = msgspec.json.decode(zipped.read(_MANIFEST), type=ArtifactFacts)
-    except (zipfile.BadZipFile, KeyError, EOFError, OSError, RuntimeError, msgspec.MsgspecError) as error:
+        with zipfile.ZipFile(io.BytesIO(data)) as zipped, zipped.open(_MANIFEST) as file:
+            text = file.read(_MOST_MANIFEST + 1)
+        if len(text) > _MOST_MANIFEST:
+            raise UserError(f"artifact '{path}': its manifest is larger than {_MOST_MANIFEST >> 20} MiB")
+        facts = msgspec.json.decode(text, type=ArtifactFacts)
+    except UserError:
+        raise
+    except (zipfile.BadZipFile, KeyError, EOFError, OSError, RuntimeError, ValueError, zlib.error) as error:
         raise UserError(f"artifact '{path}' has no manifest that can be read ({error}); compile it again") from None
-    with path.open("rb") as file:
-        library = file.read(facts.library_bytes)
+    library = data[: max(facts.library_bytes, 0)]
     if hashlib.sha256(library).hexdigest() != facts.library_sha256:
         raise UserError(
             f"artifact '{path}' is damaged: its library does not match the manifest's hash; compile it again"

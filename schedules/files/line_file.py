@@ -20,6 +20,8 @@ from schedules.errors import UserError
 
 Warn = Callable[[str], None]
 _LOCK = ".lock"
+#: How names of files begin that are being written.
+_TEMPORARY = ".writing_"
 
 
 @contextmanager
@@ -38,9 +40,16 @@ def locked(folder: Path) -> Iterator[None]:
         raise UserError(f"log '{folder}': cannot be written ({error.strerror})") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _sweep(folder)
         yield
     finally:
         os.close(descriptor)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed writer had not renamed yet: who holds the lock is the only one who writes."""
+    for left in folder.glob(f"{_TEMPORARY}*"):
+        left.unlink(missing_ok=True)
 
 
 def append(path: Path, lines: Sequence[bytes]) -> None:
@@ -109,6 +118,8 @@ def read(path: Path, warn: Warn) -> Iterator[tuple[int, Any]]:
             yield number, msgspec.json.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
             warn(f"log '{path}', line {number}: {'an empty line' if not line.strip() else 'no JSON'}; skipped")
+        except RecursionError:
+            warn(f"log '{path}', line {number}: nested too deeply; skipped")
     if rest:
         warn(f"log '{path}', line {len(lines) + 1}: cut off; skipped")
 
@@ -123,7 +134,7 @@ def replace(path: Path, lines: Sequence[bytes]) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_TEMPORARY, delete=False) as file:
             try:
                 file.write(b"".join(line + b"\n" for line in lines))
                 file.flush()

@@ -84,6 +84,8 @@ def read(path: Path, kind: type[_Record], what: str = "record") -> list[_Record]
         try:
             if line:
                 found.append(msgspec.json.decode(line, type=kind))
+        except RecursionError:
+            raise UserError(f"{what} '{path}', line {number}: nested too deeply") from None
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             if not _is_cut_off(line, error):
                 raise UserError(f"{what} '{path}', line {number}: {error}") from None

@@ -14,6 +14,7 @@ from schedules.files.line_file import Warn
 from schedules.machines.isa import Isa
 from schedules.machines.target import Target
 from schedules.templates.tile import Tile
+from schedules.tuned.proof import prove
 from schedules.tuned.space import kernel_version
 from schedules.tuned.trace import replay
 from schedules.tuned.trace_key import register_tile
@@ -80,6 +81,7 @@ def schedule_tuned(
 
 
 def _replayed(function: tvm.tirx.PrimFunc, isa: Isa, verdict: Verdict) -> tuple[tvm.tirx.PrimFunc, Choice]:
+    prove(function, isa, verdict.trace)
     schedule = replay(function, verdict.trace)
     pixels, vectors = register_tile(verdict.trace)
     layer = layer_of(function, isa)

@@ -144,6 +144,16 @@ def default_point(function: tvm.tirx.PrimFunc, isa: Isa) -> Schedule:
     return _designed(schedule, layer, design, isa, layer.tile)
 
 
+def all_designs(schedule: Schedule, isa: Isa) -> list[Tile]:
+    """Return every design that some search goes through, however many threads it is for and whoever judges."""
+    return designs(_anchored(schedule, isa), isa, _SEVERAL)
+
+
+def designed(schedule: Schedule, tile: Tile, isa: Isa) -> Schedule:
+    """Return a copy of a schedule, scheduled by a design, with what is open drawn at random."""
+    return _designed(schedule, _anchored(schedule, isa), tile, isa, None)
+
+
 def _anchored(schedule: Schedule, isa: Isa) -> Anchored:
     layer = anchored(schedule, isa)
     if layer is None:

@@ -27,6 +27,8 @@ def register_tile(trace: Trace) -> tuple[int, int]:
     """
     try:
         instructions, decisions = trace
+        if not all(isinstance(each, list) for each in (instructions, *instructions, decisions, *decisions)):
+            raise TypeError
         # The first thing that the template samples are the pixels.
         drawn = min(decisions)
         splits = [
@@ -34,5 +36,5 @@ def register_tile(trace: Trace) -> tuple[int, int]:
         ]
         (channels,) = splits
         return int(drawn[1][-1]), int(channels[-2])
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, LookupError, OverflowError):
         raise ValueError("the trace is none of the template's") from None

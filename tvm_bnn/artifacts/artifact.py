@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -20,12 +18,20 @@ from typing import NoReturn
 import msgspec
 
 from schedules.errors import UserError
+from schedules.files.whole_file import read_whole, write_atomically
 
 #: Raised when a reader of the old format could misread the new one. 2 added the hash of the whole file.
 FORMAT_VERSION = 2
 _MANIFEST = "manifest.json"
 _SEAL = b"sha256:"
 _DIGITS = 64
+_DTYPES = frozenset(
+    ("bool", "float16", "float32", "float64", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+)
+#: Code reaches its constants within 2 GB.
+_MOST_BYTES = (1 << 31) - 1
+#: A kernel takes some 200 bytes of the manifest: this is room for tens of thousands.
+_MOST_MANIFEST = 16 << 20
 
 
 class TensorSpec(msgspec.Struct, frozen=True):
@@ -103,24 +109,14 @@ def sha256(data: bytes | memoryview) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that its name shows the old content or all of the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 def write_artifact(path: Path, library: bytes, manifest: Manifest) -> int:
-    """Write an artifact and return its size in bytes."""
+    """Write an artifact and return its size in bytes.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be written.
+    """
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
         # A fixed date: the same model compiled twice gives the same bytes.
@@ -128,7 +124,7 @@ def write_artifact(path: Path, library: bytes, manifest: Manifest) -> int:
         zipped.comment = _SEAL + bytes(_DIGITS)
     content = library + archive.getvalue()[:-_DIGITS]
     data = content + sha256(content).encode()
-    write_atomically(path, data)
+    write_atomically(path, data, "artifact")
     return len(data)
 
 
@@ -138,11 +134,9 @@ def read_artifact(path: Path) -> tuple[Manifest, bytes]:
     Raises
     ------
     UserError
-        If the file is missing, is no artifact, was cut short or damaged, or comes from another version.
+        If the file cannot be read, is no artifact, was cut short or damaged, or comes from another version.
     """
-    if not path.is_file():
-        raise UserError(f"artifact '{path}': no such file")
-    data = path.read_bytes()
+    data = read_whole(path, "artifact", _MOST_BYTES)
     manifest = _decode(path, _manifest_text(path, data))
     library = data[: manifest.library_bytes]
     if sha256(library) != manifest.library_sha256:
@@ -160,7 +154,9 @@ def _manifest_text(path: Path, data: bytes) -> bytes:
         raise UserError(f"artifact '{path}' is damaged: it does not match the hash at its end; compile it again")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as zipped:
-            text = zipped.read(_MANIFEST)
+            text = _read_limited(zipped, path)
+    except UserError:
+        raise
     except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError, RuntimeError, zlib.error):
         raise UserError(
             f"artifact '{path}' has no manifest at its end: it is cut short, or was not made by tvm_bnn: compile"
@@ -171,18 +167,42 @@ def _manifest_text(path: Path, data: bytes) -> bytes:
     return text
 
 
+def _read_limited(archive: zipfile.ZipFile, path: Path) -> bytes:
+    """Return the manifest's text, unless it unpacks to more than a manifest may have, whatever its entry says."""
+    with archive.open(_MANIFEST) as file:
+        text = file.read(_MOST_MANIFEST + 1)
+    if len(text) > _MOST_MANIFEST:
+        raise UserError(
+            f"artifact '{path}' has a manifest of more than {_MOST_MANIFEST >> 20} MiB, which is none of ours"
+        )
+    return text
+
+
 def _refuse_unsealed(path: Path, text: bytes) -> NoReturn:
     """Raise for a file without a hash at its end: of another format, or damaged there."""
     _decode(path, text)
     raise UserError(f"artifact '{path}' is damaged: it has no hash at its end; compile it again")
 
 
+def _check(manifest: Manifest) -> None:
+    """Raise ``ValueError`` unless the manifest describes what a model can be."""
+    for spec in (*manifest.inputs, *manifest.outputs):
+        if spec.dtype not in _DTYPES:
+            raise ValueError(f"'{spec.name}' is of type '{spec.dtype}'")
+        if any(extent < 0 for extent in spec.shape):
+            raise ValueError(f"'{spec.name}' has shape {spec.shape}")
+    if not manifest.inputs or not manifest.outputs or manifest.library_bytes < 0:
+        raise ValueError("it has no inputs, no outputs or no library")
+
+
 def _decode(path: Path, text: bytes) -> Manifest:
     try:
         version = msgspec.json.decode(text, type=_Version).format_version
         if version == FORMAT_VERSION:
-            return msgspec.json.decode(text, type=Manifest)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            manifest = msgspec.json.decode(text, type=Manifest)
+            _check(manifest)
+            return manifest
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise UserError(f"artifact '{path}' has a damaged manifest ({error}); compile it again") from None
     advice = "upgrade tvm_bnn, or compile" if version > FORMAT_VERSION else "compile"
     raise UserError(

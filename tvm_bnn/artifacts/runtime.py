@@ -6,27 +6,33 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from schedules.errors import UserError
+from schedules.files.whole_file import reason
 from schedules.machines import host
 from schedules.machines.amx import REFUSED, TILES, permitted
-from schedules.machines.isa import isa_named
-from tvm_bnn.artifacts.artifact import Manifest, TensorSpec, read_artifact
+from schedules.machines.isa import ISAS
+from tvm_bnn.artifacts.artifact import Manifest, read_artifact
+from tvm_bnn.artifacts.inputs import batch_of, checked_input
+from tvm_bnn.artifacts.threads import claim_threads, settle_threads
 
 Array = npt.NDArray[Any]
-_THREADS = "TVM_NUM_THREADS"
-#: What this process told TVM.
-_settled: dict[str, str] = {}
 
 
 class Model:
-    """A compiled model: call it with NumPy arrays or torch tensors, it answers in kind."""
+    """A compiled model: call it with NumPy arrays or torch tensors, it answers in kind.
 
-    def __init__(self, manifest: Manifest, library: Path, threads: int | None = None) -> None:
+    Its library is unloaded when nobody refers to it any more, or at once by :meth:`close`, or by the end of a ``with``
+    statement. What was answered stays. Pickled and deep-copied, it is loaded again from its file.
+    """
+
+    def __init__(
+        self, manifest: Manifest, library: Path, threads: int | None = None, artifact: Path | None = None
+    ) -> None:
         """Load the library; it may be deleted afterwards.
 
         Parameters
@@ -38,21 +44,49 @@ class Model:
         threads
             That large layers are shared out to; one number for all models of a process. None for what the first
             model settled, else for the environment's TVM_NUM_THREADS, else for 1.
+        artifact
+            The file that the library comes from; None if there is none to load it from again.
 
         Raises
         ------
         UserError
-            If it needs what the system does not give to this process.
+            If it needs what the system does not give to this process, or the library is none of TVM's.
         """
         if TILES in manifest.cpu_features and not permitted():
             raise UserError(f"model '{manifest.model}': {REFUSED}")
-        _settle_threads(threads)
+        settle_threads(threads)
         import tvm
-        from tvm.runtime.vm import VirtualMachine
 
         self.manifest = manifest
+        self._threads = threads
+        self._artifact = None if artifact is None else artifact.absolute()
         self._tensor = tvm.runtime.tensor
-        self._main = VirtualMachine(tvm.runtime.load_module(str(library)), tvm.cpu())["main"]
+        self._loaded: Any = _main_of(library, manifest)
+
+    @property
+    def _main(self) -> Any:
+        if self._loaded is None:
+            raise UserError(f"model '{self.manifest.model}' is closed: load it again")
+        claim_threads(self.manifest.model)
+        return self._loaded
+
+    def close(self) -> None:
+        """Unload the library; the model cannot be run any more."""
+        self._loaded = None
+
+    def __enter__(self) -> Self:
+        """Return the model, which the end of the statement closes."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the model."""
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Say how to make the model again: from its file, if that still holds the same library."""
+        if self._artifact is None:
+            raise UserError(f"model '{self.manifest.model}' has no file to load it from again: it cannot be copied")
+        return _load_again, (self._artifact, self.manifest.library_sha256, self._threads)
 
     def __call__(self, *inputs: Any) -> Any:
         """Run the model on one batch, or on several, one after the other.
@@ -78,8 +112,8 @@ class Model:
             raise UserError(f"model '{self.manifest.model}' takes {len(specs)} inputs ({names}), got {len(inputs)}")
         torch = sys.modules.get("torch")
         wants_torch = torch is not None and any(isinstance(value, torch.Tensor) for value in inputs)
-        batch = _batch(self.manifest)
-        arrays = [_checked(value, spec, batch) for value, spec in zip(inputs, specs, strict=True)]
+        batch = batch_of(self.manifest)
+        arrays = [checked_input(value, spec, batch) for value, spec in zip(inputs, specs, strict=True)]
         results = self.run(arrays) if batch is None else self._run_in_pieces(arrays, batch)
         if wants_torch and torch is not None:
             results = [torch.from_numpy(result) for result in results]
@@ -105,66 +139,29 @@ class Model:
 
     def bind(self, inputs: list[Array]) -> Any:
         """Return a function without arguments that runs the model on these inputs: what latency is measured of."""
-        tensors = [self._tensor(value) for value in inputs]
-        return lambda: self._main(*tensors)
+        main, tensors = self._main, [self._tensor(value) for value in inputs]
+        return lambda: main(*tensors)
 
 
-def _settle_threads(threads: int | None) -> None:
-    """Tell TVM how many threads to use: it reads the variable once, before the first call."""
-    wanted = str(threads) if threads is not None else _settled.get(_THREADS, os.environ.get(_THREADS, "1"))
-    if not wanted.isdecimal() or int(wanted) < 1:
-        raise UserError(f"threads: '{wanted}'; at least 1 is needed")
-    if _settled.setdefault(_THREADS, wanted) != wanted:
-        raise UserError(f"threads: {wanted}; another model of this process has settled for {_settled[_THREADS]}")
-    os.environ[_THREADS] = wanted
+def _main_of(library: Path, manifest: Manifest) -> Any:
+    """Return the model's function; the library is unloaded with it."""
+    import tvm
+    import tvm_ffi
+    from tvm.runtime.vm import VirtualMachine
 
-
-def _batch(manifest: Manifest) -> int | None:
-    """Return the first extent that all inputs and outputs share, or None: then nothing says where the samples are."""
-    extents = {spec.shape[0] if spec.shape else None for spec in (*manifest.inputs, *manifest.outputs)}
-    return extents.pop() if len(extents) == 1 else None
-
-
-def _checked(value: Any, spec: TensorSpec, batch: int | None) -> Array:
-    """Return an input as an array that is contiguous and in the machine's byte order, or say what is wrong with it."""
-    array = _from_torch(value, spec) if hasattr(value, "detach") else _from_numpy(value, spec)
-    if array.shape != spec.shape:
-        _refuse_shape(array.shape, spec, batch)
-    # Not ascontiguousarray, which makes a scalar a vector.
-    return np.asarray(array, spec.dtype, order="C")
-
-
-def _from_torch(value: Any, spec: TensorSpec) -> Array:
-    if value.device.type != "cpu":
-        raise UserError(f"input '{spec.name}' lies on {value.device}; the model runs on the CPU: pass x.cpu()")
-    dtype = str(value.dtype).removeprefix("torch.")
-    if dtype != spec.dtype:
-        advice = "x.float()" if spec.dtype == "float32" else f"x.to(torch.{spec.dtype})"
-        raise UserError(f"input '{spec.name}' is {dtype}; the model takes {spec.dtype}: pass {advice}")
-    if value.is_sparse or value.is_mkldnn:
-        raise UserError(f"input '{spec.name}' is {value.layout}; the model takes dense tensors: pass x.to_dense()")
-    return np.asarray(value.detach().resolve_neg().numpy())
-
-
-def _from_numpy(value: Any, spec: TensorSpec) -> Array:
     try:
-        array = np.asarray(value)
-    except ValueError:
-        raise UserError(f"input '{spec.name}' is no array: its rows differ in length") from None
-    if array.dtype.name != spec.dtype:
-        advice = f"x.astype('{spec.dtype}')" if hasattr(value, "astype") else f"np.asarray(x, '{spec.dtype}')"
-        raise UserError(f"input '{spec.name}' is {array.dtype.name}; the model takes {spec.dtype}: pass {advice}")
-    return array
+        # tvm.runtime.load_module would keep every library until the process ends.
+        return VirtualMachine(tvm_ffi.load_module(str(library), keep_module_alive=False), tvm.cpu())["main"]
+    except (RuntimeError, AttributeError, ValueError, KeyError, TypeError) as error:  # whatever TVM raises
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(f"model '{manifest.model}': its library is none that TVM runs ({lines[0]})") from error
 
 
-def _refuse_shape(shape: tuple[int, ...], spec: TensorSpec, batch: int | None) -> None:
-    """Raise unless the shape is that of one or more whole batches."""
-    if shape[:1] == (0,):
-        raise UserError(f"input '{spec.name}' has shape {shape}, which holds no sample; the model takes {spec.shape}")
-    if batch is None or len(shape) != len(spec.shape) or shape[1:] != spec.shape[1:]:
-        raise UserError(f"input '{spec.name}' has shape {shape}; the model was compiled for {spec.shape}")
-    if shape[0] % batch:
-        raise UserError(f"input '{spec.name}' has {shape[0]} samples; the model takes a multiple of {batch}, its batch")
+def _load_again(path: Path, library_sha256: str, threads: int | None) -> Model:
+    model = load(path, threads)
+    if model.manifest.library_sha256 != library_sha256:
+        raise UserError(f"artifact '{path}' has changed since the model that was pickled or copied was loaded from it")
+    return model
 
 
 def load(path: str | os.PathLike[str], threads: int | None = None) -> Model:
@@ -180,7 +177,7 @@ def load(path: str | os.PathLike[str], threads: int | None = None) -> Model:
     Raises
     ------
     UserError
-        If it is not an artifact, is damaged, or is for another kind of machine.
+        If it cannot be read, is not an artifact, is damaged, or is for another kind of machine.
     """
     manifest, library = read_artifact(Path(path))
     if manifest.machine != host.machine():
@@ -188,7 +185,9 @@ def load(path: str | os.PathLike[str], threads: int | None = None) -> Model:
             f"artifact '{path}' is for {manifest.machine} ({manifest.target}); this machine is {host.machine()}:"
             " compile with --target native"
         )
-    if isa_named(manifest.isa) not in host.isas():
+    if manifest.isa not in {isa.name for isa in ISAS}:
+        raise UserError(f"artifact '{path}' is for '{manifest.isa}', which this tvm_bnn does not know; upgrade tvm_bnn")
+    if manifest.isa not in {isa.name for isa in host.isas()}:
         raise UserError(f"artifact '{path}' needs {manifest.isa}, which this CPU lacks: compile with --target native")
     lacking = [name for name in manifest.cpu_features if name not in host.flags()]
     if lacking:
@@ -196,9 +195,15 @@ def load(path: str | os.PathLike[str], threads: int | None = None) -> Model:
             f"artifact '{path}' needs {', '.join(lacking)}, which this CPU lacks: compile with --target native"
         )
     # A copy under a fresh name: the loader would answer a known name with the library it already has.
-    with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
-        copy = Path(folder) / "model.so"
-        copy.write_bytes(library)
-        # The library is mapped from there, and its constants copied once more.
-        del library
-        return Model(manifest, copy, threads)
+    try:
+        with tempfile.TemporaryDirectory(prefix="tvm_bnn_") as folder:
+            copy = Path(folder) / "model.so"
+            copy.write_bytes(library)
+            # The library is mapped from there, and its constants copied once more.
+            del library
+            return Model(manifest, copy, threads, Path(path))
+    except OSError as error:
+        raise UserError(
+            f"artifact '{path}': its library cannot be copied to '{tempfile.gettempdir()}' ({reason(error)}); "
+            "TMPDIR names another folder"
+        ) from None

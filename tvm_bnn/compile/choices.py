@@ -8,6 +8,7 @@ from pathlib import Path
 from relay_passes import pipeline
 from relay_passes.simplify.settle_sign_zero import SignZero
 from schedules.errors import UserError
+from schedules.files.whole_file import check_folder, check_writable
 from schedules.machines.link import Toolchain
 from schedules.machines.target import Target
 from schedules.tuned.tuning_log import existing
@@ -37,7 +38,8 @@ class Choices:
         Raises
         ------
         UserError
-            If the target cannot compute what is chosen, this machine cannot time it, or the log is not there.
+            If the target cannot compute what is chosen, this machine cannot time it, the log is not there, or what
+            shall be written cannot be.
         """
         if self.profile and not self.target.runs_here:
             raise UserError(
@@ -46,6 +48,11 @@ class Choices:
             )
         packing(self.target, self.float_layers)
         existing(self.log)
+        if self.output is not None:
+            check_writable(self.output, "artifact")
+        for folder in (self.deploy, self.dump_ir):
+            if folder is not None:
+                check_folder(folder)
 
     @property
     def simplification(self) -> list[pipeline.Pass]:

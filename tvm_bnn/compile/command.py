@@ -56,6 +56,8 @@ class Options:
     """Folder that receives what a program without Python needs: the model, a runtime in C, bnn.h, an example."""
     profile: bool = False
     """Time each kernel call as well, for the waterfall and the roofline of tvm_bnn.report."""
+    trust: bool = False
+    """Open a .pt2 that could run code while it is read: one with pickled objects. Others are opened without."""
     debug: bool = False
     """Show the traceback of an error."""
 
@@ -94,6 +96,7 @@ def _compile(options: Options) -> int:
         dump_ir=options.dump_ir,
         deploy=options.deploy,
         profile=options.profile,
+        trust=options.trust,
     )
     if options.format == "json":
         print_json(compiled.report)

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from relay_passes.simplify.settle_sign_zero import SignZero
+from schedules.files.whole_file import check_writable
 from schedules.machines.link import Toolchain
 from schedules.machines.target import Target, find_target
 from tvm_bnn.compile import finishing, steps
@@ -17,7 +18,7 @@ from tvm_bnn.compile.choices import Choices
 from tvm_bnn.compile.float_layers import FloatLayers
 from tvm_bnn.compile.ir_dump import ir_dumper
 from tvm_bnn.compile.kernel_times.profiling import profiled
-from tvm_bnn.compile.refusal import refuse_without_binary_layers
+from tvm_bnn.compile.refusal import refuse_large_inputs, refuse_without_binary_layers
 from tvm_bnn.compile.reporting.compilation_report import KernelTime, Report
 from tvm_bnn.compile.stages import Clock
 from tvm_bnn.front_ends.opening import Given, open_model
@@ -51,6 +52,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     dump_ir: Path | None = None,
     deploy: Path | None = None,
     profile: bool = False,
+    trust: bool = False,
 ) -> Compiled:
     """Compile a trained binarized model.
 
@@ -88,6 +90,8 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         A folder that receives what a program without Python needs: model, runtime, header, example.
     profile
         Time each kernel call of the model on random inputs; this machine must be able to run it.
+    trust
+        Whether reading a ``.pt2`` file may run what is in it; else a file that could is refused.
 
     Raises
     ------
@@ -111,15 +115,18 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     choices.check()
     clock = Clock()
     with clock.stage("reading the model"):
-        source = open_model(model, example_inputs, batch)
+        source = open_model(model, example_inputs, batch, trust)
     return _compile(source, choices, clock)
 
 
 def _compile(source: Source, choices: Choices, clock: Clock) -> Compiled:
     """Compile an opened model: the picture in the README, a line an arrow."""
+    path = finishing.artifact_path(source.name, choices)
+    check_writable(path, "artifact")
     observe = ir_dumper(choices.dump_ir)
     with clock.stage("importing"):
         imported = source.read()
+    refuse_large_inputs(imported)
     with clock.stage("simplifying"):
         simplified = steps.simplify(imported, choices, observe)
     refuse_without_binary_layers(source.name, simplified.layers)
@@ -128,7 +135,6 @@ def _compile(source: Source, choices: Choices, clock: Clock) -> Compiled:
     with clock.stage("generating code"):
         built = steps.build(source, imported, scheduled, choices)
     findings = _examine(source, scheduled, built, choices, clock)
-    path = finishing.artifact_path(source.name, choices)
     size = finishing.write(path, built, findings)
     report = finishing.report(path, size, imported, scheduled, built, findings, clock.stages, choices)
     return Compiled(path, report)

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from rpc.measuring import reference_samples
+from schedules.files.whole_file import write_atomically
 from tvm_bnn.artifacts import artifact
 from tvm_bnn.compile.choices import Choices
 from tvm_bnn.compile.float_layers import narrowing_notes
@@ -39,7 +40,7 @@ def write(path: Path, built: Built, findings: Findings) -> int:
     reference_samples.beside(path).unlink(missing_ok=True)
     for_devices = findings.checked.for_devices
     if for_devices is not None:
-        artifact.write_atomically(reference_samples.beside(path), reference_samples.encode(for_devices))
+        write_atomically(reference_samples.beside(path), reference_samples.encode(for_devices))
     return size
 
 
@@ -90,7 +91,5 @@ def report(
         deployed=findings.deployed,
         kernel_times=findings.kernel_times,
     )
-    artifact.write_atomically(
-        path.with_suffix(".report.json"), msgspec.json.format(msgspec.json.encode(made), indent=2)
-    )
+    write_atomically(path.with_suffix(".report.json"), msgspec.json.format(msgspec.json.encode(made), indent=2))
     return made

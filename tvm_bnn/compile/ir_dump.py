@@ -6,7 +6,7 @@ import itertools
 from pathlib import Path
 
 from relay_passes import pipeline
-from tvm_bnn.artifacts.artifact import write_atomically
+from schedules.files.whole_file import write_atomically
 
 
 def ir_dumper(folder: Path | None) -> pipeline.Observer | None:

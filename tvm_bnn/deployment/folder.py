@@ -15,7 +15,7 @@ from schedules.errors import UserError
 from schedules.lowering import stack
 from schedules.machines.link import Toolchain, compile_program, linker
 from schedules.machines.target import Target
-from tvm_bnn.artifacts.artifact import Manifest, write_atomically
+from tvm_bnn.artifacts.artifact import Manifest
 from tvm_bnn.deployment.description import description
 from tvm_bnn.deployment.plan import Plan, lower_memory, plan_of
 from tvm_bnn.deployment.seal import sealed
@@ -37,7 +37,7 @@ def deploy(module: tvm.IRModule, manifest: Manifest, target: Target, folder: Pat
     target
         It was scheduled for.
     folder
-        To be made, or written over.
+        An empty one.
     toolchain
         Who compiles and links.
 
@@ -49,7 +49,7 @@ def deploy(module: tvm.IRModule, manifest: Manifest, target: Target, folder: Pat
     plan, library = model_library(module, manifest, target, toolchain)
     needs = manifest.cpu_features
     model = folder / f"{manifest.model}.bnn"
-    write_atomically(model, sealed(library, target.machine, needs))
+    model.write_bytes(sealed(library, target.machine, needs))
     _copy_sources(folder)
     runtime = folder / "lib" / "libbnn.so"
     runtime.parent.mkdir(exist_ok=True)

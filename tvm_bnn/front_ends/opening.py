@@ -24,7 +24,9 @@ from tvm_bnn.front_ends.torch_model.reference import TorchReference
 Given = str | os.PathLike[str] | torch.nn.Module | Factory
 
 
-def open_model(model: Given, example_inputs: Sequence[torch.Tensor], batch: int | None = None) -> Source:
+def open_model(
+    model: Given, example_inputs: Sequence[torch.Tensor], batch: int | None = None, trust: bool = False
+) -> Source:
     """Open a model.
 
     Parameters
@@ -35,6 +37,8 @@ def open_model(model: Given, example_inputs: Sequence[torch.Tensor], batch: int 
         For a module: tensors of the shapes to compile for.
     batch
         To fix a dynamic first dimension to; 1 if None.
+    trust
+        Whether reading a file may run what is in it.
 
     Raises
     ------
@@ -50,7 +54,7 @@ def open_model(model: Given, example_inputs: Sequence[torch.Tensor], batch: int 
     path = Path(model)
     if path.suffix.lower() == ".onnx":
         return _of_onnx(path, batch)
-    program = read_program(path)
+    program = read_program(path, trust)
     return _of_program(program, path.stem, hashlib.sha256(path.read_bytes()).hexdigest(), batch)
 
 

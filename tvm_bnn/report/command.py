@@ -47,7 +47,7 @@ def _write(options: Options) -> int:
     require("report", "tvm-bnn[report]", "jinja2", "matplotlib")
     from rpc.measuring.records import DeviceRecord, is_of_devices
     from schedules.files import record_file
-    from tvm_bnn.artifacts.artifact import write_atomically
+    from schedules.files.whole_file import write_atomically
     from tvm_bnn.bench.records import Record
     from tvm_bnn.report.page import page
 

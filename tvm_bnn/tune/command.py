@@ -69,6 +69,8 @@ class Options:
     """Who links the candidates: Zig from PyPI, or the system's (cross) compiler."""
     format: Literal["table", "json"] = "table"
     """How to print what was found."""
+    trust: bool = False
+    """Open a .pt2 that could run code while it is read, as tvm_bnn.compile does."""
     debug: bool = False
     """Show the traceback of an error."""
 
@@ -156,7 +158,7 @@ def _tasks(options: Options, target: Target) -> list[Task]:
     from tvm_bnn.front_ends.torch_model.factory import named_model
 
     model = named_model(options.model, options.weights, options.input)
-    return tasks_of_model(model, (), target, options.batch, options.sign_zero, options.float_layers)
+    return tasks_of_model(model, (), target, options.batch, options.sign_zero, options.float_layers, options.trust)
 
 
 def _runner(options: Options, target: Target) -> Runner:

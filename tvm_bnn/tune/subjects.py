@@ -30,10 +30,11 @@ def tasks_of_model(
     batch: int | None = None,
     sign_zero: SignZero = "exact",
     float_layers: FloatLayers = "fp32",
+    trust: bool = False,
 ) -> list[Task]:
     """Return the distinct layers that a compilation of a model would schedule."""
     packed = packing(target, float_layers)
-    source = open_model(model, example_inputs, batch)
+    source = open_model(model, example_inputs, batch, trust)
     simplified = pipeline.run(source.read().module, pipeline.simplify(sign_zero))
     refuse_without_binary_layers(source.name, layers_of(simplified))
     passes = pipeline.canonicalize() + packed + pipeline.unscheduled()

@@ -12,12 +12,14 @@ import numpy.typing as npt
 import tvm
 
 from schedules.errors import UserError
+from schedules.files.whole_file import write_atomically
 from schedules.machines.link import Toolchain
 from schedules.machines.target import Target
-from tvm_bnn.artifacts.artifact import Manifest, TensorSpec, write_atomically
+from tvm_bnn.artifacts.artifact import Manifest, TensorSpec
 from tvm_bnn.deployment.execution import run_program
 from tvm_bnn.deployment.folder import deploy
 from tvm_bnn.deployment.sizes import Deployed
+from tvm_bnn.deployment.staging import staged
 from tvm_bnn.verifying.execution import not_executable, run_library
 
 Array = npt.NDArray[Any]
@@ -31,16 +33,13 @@ def deploy_checked(
     Raises
     ------
     UserError
-        As ``deploy`` does, or if an output differs from the artifact's; the model is not left in the folder then.
+        As ``deploy`` does, or if an output differs from the artifact's; the folder is left as it was then.
     """
-    deployed = deploy(module, manifest, target, folder, toolchain)
-    try:
+    with staged(folder) as staging:
+        deployed = deploy(module, manifest, target, staging, toolchain)
         found = check(deployed, manifest, library, target)
-    except UserError:
-        (folder / deployed.model).unlink()
-        raise
-    deployed = msgspec.structs.replace(deployed, checked=found)
-    write_atomically(folder / "sizes.json", msgspec.json.format(msgspec.json.encode(deployed), indent=2))
+        deployed = msgspec.structs.replace(deployed, folder=str(folder), checked=found)
+        write_atomically(staging / "sizes.json", msgspec.json.format(msgspec.json.encode(deployed), indent=2))
     return deployed
 
 

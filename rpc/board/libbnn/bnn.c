@@ -1,7 +1,6 @@
 /* bnn.c: the functions of bnn.h over a model's plan: one kernel after the other, on addresses that never change. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,7 +17,6 @@ typedef struct {
 
 struct bnn_model {
   void *library;
-  int file; /* the library's; open as long as it is loaded: its number is its name, by which the loader knows it */
   const bnn_description *plan;
   bnn_crew *crew;
   unsigned char *scratch;
@@ -66,7 +64,7 @@ static bnn_status take_memory(bnn_model *model, const char *path, int threads) {
   model->given = calloc(plan->input_count + 1, 1);
   model->crew = bnn_crew_start(threads);
   if (!model->scratch || !model->operands || !model->arguments || !model->given || !model->crew)
-    return bnn_fail(BNN_NO_MEMORY, "%s: no memory for %zu bytes, or for %d threads", path, scratch, threads);
+    return bnn_fail_file(BNN_NO_MEMORY, path, ": no memory for %zu bytes, or for %d threads", scratch, threads);
   memset(model->scratch, 0, scratch);
   return BNN_OK;
 }
@@ -93,7 +91,8 @@ static bnn_status run(bnn_model *model, bnn_observer done) {
     if (done != NULL) done(step->name);
   }
   const char *complaint = bnn_crew_leave();
-  return failed ? bnn_fail(BNN_FAILED, "kernel %s failed: %s", step[-1].name, *complaint ? complaint : "no message") : BNN_OK;
+  if (!failed) return BNN_OK;
+  return bnn_fail(BNN_FAILED, "kernel %.100s failed: %s", step[-1].name, *complaint ? complaint : "no message");
 }
 
 /* Until no kernel asks for memory that is not there yet. */
@@ -109,14 +108,14 @@ static bnn_status warm_up(bnn_model *model) {
 }
 
 static bnn_status load_library(bnn_model *model, const char *path) {
-  bnn_status status = bnn_open_checked(path, &model->file);
+  int file;
+  bnn_status status = bnn_open_checked(path, &file);
   if (status != BNN_OK) return status;
-  char name[32];
-  snprintf(name, sizeof name, "/proc/self/fd/%d", model->file);
-  model->library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-  if (model->library == NULL) return bnn_fail(BNN_WRONG_MACHINE, "%s: %s", path, dlerror());
+  status = bnn_map_library(path, file, &model->library);
+  close(file); /* a number that we kept could become another file's, which bnn_free would close */
+  if (status != BNN_OK) return status;
   model->plan = dlsym(model->library, BNN_DESCRIPTION);
-  return model->plan == NULL ? bnn_fail(BNN_DAMAGED, "%s describes no model", path) : BNN_OK;
+  return model->plan == NULL ? bnn_fail_file(BNN_DAMAGED, path, " describes no model") : BNN_OK;
 }
 
 bnn_status bnn_load_version(const char *path, int threads, bnn_model **model, int abi_version) {
@@ -129,8 +128,7 @@ bnn_status bnn_load_version(const char *path, int threads, bnn_model **model, in
     return bnn_fail(BNN_WRONG_VERSION, "bnn_load: the program was compiled for ABI %d of bnn.h, this libbnn has %d",
                     abi_version, BNN_ABI_VERSION);
   bnn_model *made = calloc(1, sizeof *made);
-  if (made == NULL) return bnn_fail(BNN_NO_MEMORY, "%s: no memory", path);
-  made->file = -1;
+  if (made == NULL) return bnn_fail_file(BNN_NO_MEMORY, path, ": no memory");
   bnn_status status = load_library(made, path);
   if (status == BNN_OK) status = take_memory(made, path, threads);
   if (status == BNN_OK) {
@@ -150,7 +148,6 @@ void bnn_free(bnn_model *model) {
   free(model->arguments);
   free(model->given);
   if (model->library != NULL) dlclose(model->library);
-  if (model->file >= 0) close(model->file);
   free(model);
 }
 
@@ -159,7 +156,8 @@ void bnn_free(bnn_model *model) {
 static bnn_status describe(const bnn_model *model, const char *what, int index, const uint32_t *places, uint32_t count,
                            const char *const *names, bnn_tensor *tensor) {
   if (index < 0 || (uint32_t)index >= count)
-    return bnn_fail(BNN_BAD_ARGUMENT, "%s %d: model '%s' has %u, counted from 0", what, index, bnn_name(model), (unsigned)count);
+    return bnn_fail(BNN_BAD_ARGUMENT, "%s %d: model '%.100s' has %u, counted from 0", what, index, bnn_name(model),
+                    (unsigned)count);
   const bnn_value *value = &model->plan->values[places[index]];
   *tensor = (bnn_tensor){.name = names[index],
                          .type = (bnn_type)(value->code << 8 | value->bits),
@@ -183,10 +181,10 @@ bnn_status bnn_output_tensor(const bnn_model *model, int index, bnn_tensor *tens
 
 static bnn_status fits(const char *what, const bnn_tensor *tensor, bnn_type type, size_t bytes) {
   if (type != tensor->type)
-    return bnn_fail(BNN_BAD_ARGUMENT, "%s '%s' is of type 0x%04x, not 0x%04x", what, tensor->name, (unsigned)tensor->type,
-                    (unsigned)type);
+    return bnn_fail(BNN_BAD_ARGUMENT, "%s '%.100s' is of type 0x%04x, not 0x%04x", what, tensor->name,
+                    (unsigned)tensor->type, (unsigned)type);
   if (bytes != tensor->bytes)
-    return bnn_fail(BNN_BAD_ARGUMENT, "%s '%s' has %zu bytes, not %zu", what, tensor->name, tensor->bytes, bytes);
+    return bnn_fail(BNN_BAD_ARGUMENT, "%s '%.100s' has %zu bytes, not %zu", what, tensor->name, tensor->bytes, bytes);
   return BNN_OK;
 }
 
@@ -206,7 +204,8 @@ bnn_status bnn_run(bnn_model *model) { return bnn_run_observed(model, NULL); }
 bnn_status bnn_run_observed(bnn_model *model, bnn_observer done) {
   if (model == NULL) return bnn_fail(BNN_BAD_ARGUMENT, "bnn_run: model is NULL");
   for (uint32_t i = 0; i < model->plan->input_count; ++i)
-    if (!model->given[i]) return bnn_fail(BNN_NOT_READY, "bnn_run: input '%s' was not set", model->plan->input_names[i]);
+    if (!model->given[i])
+      return bnn_fail(BNN_NOT_READY, "bnn_run: input '%.100s' was not set", model->plan->input_names[i]);
   bnn_status status = run(model, done);
   model->has_run = status == BNN_OK;
   return status;

@@ -15,6 +15,10 @@
  * by one thread at a time, not always the same. bnn_load starts the threads that a model shares its large layers out
  * to; they sleep between calls.
  *
+ * fork: threads belong to the process that bnn_load started them in. In a child that fork made, a model answers as
+ * before, by its one thread, and bnn_free gives its memory back; load it there where it shall have threads again. A
+ * model that another thread is in the middle of loading or freeing at that moment is lost to the child.
+ *
  * Memory: bnn_load takes all of it. bnn_input, bnn_run and bnn_output allocate nothing.
  */
 #ifndef BNN_H
@@ -41,7 +45,7 @@ typedef struct bnn_model bnn_model;
 typedef enum {
   BNN_OK = 0,
   BNN_BAD_ARGUMENT = 1,  /* a NULL, an index, a type or a size that does not fit */
-  BNN_NO_FILE = 2,       /* the file cannot be opened or read */
+  BNN_NO_FILE = 2,       /* the file cannot be opened or read, or is a pipe, a device, a folder */
   BNN_DAMAGED = 3,       /* it is no deployed model, was cut short, or changed */
   BNN_WRONG_VERSION = 4, /* it, or the calling program, is of another version than the library */
   BNN_WRONG_MACHINE = 5, /* it is for another architecture, or for instructions that this CPU lacks */
@@ -77,11 +81,13 @@ typedef struct {
 /* The version of the library, to be compared with BNN_ABI_VERSION. */
 BNN_API int bnn_abi_version(void);
 
-/* The line about the last call that failed in this thread; "" before the first. Valid until the next that fails. */
+/* The line about the last call that failed in this thread, at most 255 bytes; "" before the first. Valid until the next
+ * that fails. Of a path that is too long for it, the end is shown, behind the reason. */
 BNN_API const char *bnn_last_error(void);
 
 /* Load a model and run it on zeros, twice as a rule, which takes all the memory that later calls need.
- *   path     file that `tvm_bnn.compile --deploy` wrote; all of it is hashed before any of it is executed
+ *   path     file that `tvm_bnn.compile --deploy` wrote; all of it is hashed before any of it is executed, and no
+ *            descriptor stays open
  *   threads  that large layers are shared out to, 1 to 256
  *   model    receives the model, or NULL
  * Returns BNN_OK, BNN_BAD_ARGUMENT, BNN_NO_FILE, BNN_DAMAGED, BNN_WRONG_VERSION, BNN_WRONG_MACHINE, BNN_NO_MEMORY. */

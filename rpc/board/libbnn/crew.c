@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "internal.h"
 
@@ -37,6 +38,8 @@ struct bnn_crew {
   bnn_task task;
   void *data;
   int tasks, size, started;
+  pid_t owner; /* the process that has the threads: a fork's child has none of them */
+  int alone;   /* this process is another */
   worker workers[];
 };
 
@@ -53,7 +56,7 @@ static void pause_briefly(void) {
 static void do_share(worker *me) {
   bnn_crew *crew = me->crew;
   bnn_group group = {NULL, crew->tasks};
-  for (int task = me->number; task < crew->tasks; task += crew->size)
+  for (int task = me->number; task < crew->tasks; task += crew->alone ? 1 : crew->size)
     if (crew->task(task, &group, crew->data) != 0) atomic_store(&crew->failed, 1);
 }
 
@@ -92,8 +95,8 @@ static int launch(bnn_task task, void *data, int tasks) {
   crew->data = data;
   crew->tasks = tasks > 0 ? tasks : crew->size;
   atomic_store(&crew->failed, 0);
-  atomic_store(&crew->pending, crew->size - 1);
-  if (crew->size > 1) start_round(crew);
+  atomic_store(&crew->pending, crew->alone ? 0 : crew->size - 1);
+  if (crew->size > 1 && !crew->alone) start_round(crew);
   do_share(current);
   for (int spin = 0; atomic_load(&crew->pending) > 0; ++spin) spin < SPINS ? pause_briefly() : (void)sched_yield();
   return atomic_load(&crew->failed) ? -1 : 0;
@@ -140,6 +143,9 @@ void bnn_crew_connect(const bnn_imports *imports) {
 
 void bnn_crew_enter(bnn_crew *crew) {
   current = &crew->workers[0];
+  crew->alone = crew->size > 1 && getpid() != crew->owner;
+  if (crew->alone) /* the fork may have come in the middle of a run, whose kernels will give nothing back here */
+    for (int i = 0; i < MOST_BLOCKS; ++i) current->blocks[i].lent = 0;
   for (int i = 0; i < crew->size; ++i) crew->workers[i].complaint[0] = 0;
 }
 
@@ -164,6 +170,7 @@ bnn_crew *bnn_crew_start(int threads) {
   if (crew == NULL) return NULL;
   crew->size = threads;
   crew->started = 1;
+  crew->owner = getpid();
   pthread_mutex_init(&crew->lock, NULL);
   pthread_cond_init(&crew->wake, NULL);
   for (int i = 0; i < threads; ++i) crew->workers[i].crew = crew, crew->workers[i].number = i;
@@ -174,14 +181,20 @@ bnn_crew *bnn_crew_start(int threads) {
   return crew;
 }
 
-void bnn_crew_stop(bnn_crew *crew) {
-  if (crew == NULL) return;
+/* In a fork's child nobody can be joined; and the lock, which somebody may have held, is left alone. */
+static void end_threads(bnn_crew *crew) {
+  if (crew->size > 1 && getpid() != crew->owner) return;
   atomic_store(&crew->stopping, 1);
   start_round(crew);
   for (int i = 1; i < crew->started; ++i) pthread_join(crew->workers[i].thread, NULL);
-  for (int i = 0; i < crew->size; ++i)
-    for (int block = 0; block < MOST_BLOCKS; ++block) free(crew->workers[i].blocks[block].data);
   pthread_cond_destroy(&crew->wake);
   pthread_mutex_destroy(&crew->lock);
+}
+
+void bnn_crew_stop(bnn_crew *crew) {
+  if (crew == NULL) return;
+  end_threads(crew);
+  for (int i = 0; i < crew->size; ++i)
+    for (int block = 0; block < MOST_BLOCKS; ++block) free(crew->workers[i].blocks[block].data);
   free(crew);
 }

@@ -15,8 +15,14 @@ bnn_status bnn_run_observed(bnn_model *model, bnn_observer done);
 /* error.c: keep a line for bnn_last_error and return the status. */
 bnn_status bnn_fail(bnn_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same about a file: its path, then what `format` says; the other way round where they do not fit into a line. */
+bnn_status bnn_fail_file(bnn_status status, const char *path, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
 /* seal.c: read a file, check all of it, and return the library in it as an open file without a name. */
 bnn_status bnn_open_checked(const char *path, int *library);
+
+/* library.c: let the dynamic loader map such a file; it may be closed afterwards. `path` is for the error's line. */
+bnn_status bnn_map_library(const char *path, int file, void **library);
 
 /* cpu.c: NULL if this CPU has every feature of a list with a space after each, else the first that it lacks, copied
  * into `lacking`. */

@@ -1,11 +1,12 @@
-/* What a client may read of the board: files that the kernel makes up, below /proc and /sys. */
+/* What a client may read of the board: some files that the kernel makes up, by name. */
 
 #ifndef TVM_BNN_SYSTEM_FILES_H
 #define TVM_BNN_SYSTEM_FILES_H
 
 #include "calls.h"
 
-int is_system_path(const char* path);
+/* Whether a client may read a file; if not, an error says so. */
+int may_be_read(const char* path);
 
 /* For clients to call. */
 int read_system(void* self, const Any* arguments, int32_t count, Any* result);

@@ -15,6 +15,7 @@ from experiments.training.job import Job, start_from
 from experiments.training.loop import steps_of, train
 from experiments.training.real_weights import real_weights
 from experiments.training.recipe import Recipe
+from schedules.errors import UserError
 
 RECIPE = Recipe(epochs=3, samples=128, batch=32, learning_rate=3e-3)
 
@@ -50,6 +51,16 @@ class Killer:
 
     def epoch(self, epoch, seconds):
         pass
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[: len(data) // 2], lambda data: b"no" + data])
+def test_a_damaged_checkpoint_is_named(tmp_path, damage):
+    path = tmp_path / "network.pt"
+    checkpoint.save(path, {"epoch": 3})
+    assert checkpoint.load(path) == {"epoch": 3}
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UserError, match=r"checkpoint '.*network\.pt' is damaged .*: delete it"):
+        checkpoint.load(path)
 
 
 def test_the_seed_decides_and_the_loss_falls(digits):

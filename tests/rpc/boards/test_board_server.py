@@ -14,6 +14,7 @@ import pytest
 
 from rpc.boards.board_server import board_server
 from rpc.formats.artifact_facts import read_artifact
+from rpc.measuring.conditions import conditions
 from rpc.measuring.device_measurement import Plan, candidate, measure_on_device, open_board
 from rpc.tracking import tracker_client
 from rpc.tracking.local_tracker import local_tracker, wait_for_devices
@@ -159,14 +160,50 @@ def test_uploads_beyond_the_limit_are_refused(tracker, offer, tmp_path):
             board.load("second.so", bytes(600))
 
 
+FORBIDDEN = (
+    "/etc/passwd",
+    "/proc/../etc/passwd",
+    "passwd",
+    "",
+    "/proc/self/root/etc/passwd",
+    "/proc/self/environ",
+    "/proc/1/environ",
+    "/proc/self/cwd/secret",
+    "/proc/self/fd/0",
+    "/proc/self/mem",
+    "/proc/self/status/",
+    "/proc/self//status",
+    "/proc/loadavg ",
+    "/proc/self/../self/status",
+    "/sys/devices/system/cpu/cpu/cpufreq/scaling_governor",
+    "/sys/devices/system/cpu/cpu0/../cpu0/cpufreq/scaling_governor",
+    "/sys/class/thermal/thermal_zone0x/temp",
+    "/sys/class/hwmon/hwmon1/power1_input_",
+    "/sys/class/hwmon/hwmon1/device/power1_input",
+    "/sys/kernel/debug",
+    "/proc/loadavg" * 100,
+)
+
+
 def test_only_files_that_describe_the_system_are_read(tracker, offer):
     offer("board")
     with open_board(tracker_client.request(tracker, "board", 10), 60) as board:
         assert "MemTotal" in board.read("/proc/meminfo")
-        assert board.read("/proc/there_is_no_such_file") == ""
-        for path in ("/etc/passwd", "/proc/../etc/passwd", "passwd"):
-            with pytest.raises(UserError, match="not below /proc or /sys"):
+        assert "VmRSS" in board.read("/proc/self/status")
+        assert board.read("/sys/devices/system/cpu/cpu99999/cpufreq/scaling_governor") == ""
+        assert conditions(board).load is not None
+        for path in FORBIDDEN:
+            with pytest.raises(UserError, match=r"none of the files .* that a client may read|a text of at most"):
                 board.read(path)
+        for pattern in (
+            "/proc/*",
+            "/proc/self/root/*",
+            "/sys/class/hwmon/*",
+            "/sys/class/thermal/thermal_zone0/temp",
+            "",
+        ):
+            with pytest.raises(UserError, match="none of the patterns"):
+                board.find(pattern)
 
 
 def test_a_session_ends_when_its_time_is_up(tracker, offer):

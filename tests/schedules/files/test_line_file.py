@@ -33,7 +33,14 @@ def test_a_file_that_is_not_there_has_no_lines(tmp_path):
 
 @pytest.mark.parametrize(
     ("broken", "why"),
-    [(b"[1, 2", "no JSON"), (b"", "an empty line"), (b"<<<<<<< HEAD", "no JSON"), (b"\xff", "no JSON")],
+    [
+        (b"[" * 5000, "nested too deeply"),
+        (b'{"a":' * 5000 + b"1" + b"}" * 5000, "nested too deeply"),
+        (b"[1, 2", "no JSON"),
+        (b"", "an empty line"),
+        (b"<<<<<<< HEAD", "no JSON"),
+        (b"\xff", "no JSON"),
+    ],
 )
 def test_a_broken_line_is_skipped_and_named_and_its_neighbours_stay(tmp_path, broken, why):
     path = tmp_path / "a.jsonl"
@@ -105,6 +112,27 @@ def test_two_writers_do_not_cut_into_each_others_lines(tmp_path):
         writer.join()
     found = values(path)
     assert [[value[1] for value in found if value[0] == number] for number in range(2)] == [list(range(40))] * 2
+
+
+def _replace_and_die(path):
+    def die(*_arguments):
+        os._exit(1)
+
+    os.fsync = die
+    with locked(path.parent):
+        replace(path, [b"new"])
+
+
+def test_what_a_killed_writer_left_is_swept_by_the_next(tmp_path):
+    path = tmp_path / "a.jsonl"
+    written(path, 1)
+    writer = multiprocessing.get_context("fork").Process(target=_replace_and_die, args=(path,))
+    writer.start()
+    writer.join()
+    assert len(list(tmp_path.iterdir())) == 3
+    written(path, 2)
+    assert values(path) == [1, 2]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".lock", "a.jsonl"]
 
 
 def test_replacing_a_file_leaves_no_other_behind(tmp_path):

@@ -29,7 +29,7 @@ def test_a_line_that_a_kill_cut_short_is_skipped_and_costs_no_other(tmp_path, cu
     assert [point.x for point in read(path, Point)] == [*kept, 3]
 
 
-@pytest.mark.parametrize("line", ['{"y": 1}', '{"x": "one"}', "x = 1", "{]}"])
+@pytest.mark.parametrize("line", ['{"y": 1}', '{"x": "one"}', "x = 1", "{]}", "[" * 5000])
 def test_a_whole_line_that_is_no_record_is_named(tmp_path, line):
     path = tmp_path / "points.jsonl"
     append(path, [Point(1)])

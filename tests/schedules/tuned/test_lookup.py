@@ -1,4 +1,5 @@
 import dataclasses
+import random
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from schedules.machines.target import find_target
 from schedules.tuned import lookup as tuned
 from schedules.tuned import space
 from schedules.tuned.lookup import schedule_tuned, tuned_for
+from schedules.tuned.proof import prove
 from schedules.tuned.trace import to_json
 from schedules.tuned.tuning_log import VERDICTS, Verdict, folder_of, log_name, verdicts
 from schedules.tuned.workload import normalized, signature, workload_hash
@@ -97,7 +99,67 @@ def test_a_record_whose_schedule_does_not_fit_is_refused_and_said_so(convolution
     assert "not used, tune it again" in heard[0]
 
 
-@pytest.mark.parametrize("trace", [[], [[], []], ["x", []], [[["Split"]], [[0, [1, 2]]]], [1, 2]])
+def with_factors(made, factors):
+    trace = msgspec.json.decode(msgspec.json.encode(made.trace))
+    trace[1][0][1] = factors
+    return msgspec.structs.replace(made, trace=trace)
+
+
+@pytest.mark.parametrize(
+    "factors", [[1, 1], [7, 3], [0, 8], [-1, -8], [1, 2, 4], [8], [], [True, True], [2.0, 4], [10**30, 1]]
+)
+def test_a_record_whose_factors_were_changed_is_refused_and_said_so(convolution, tmp_path, factors):
+    function = convolution(NEON)
+    made = verdict(function)
+    heard = []
+    logs = log_with(tmp_path, with_factors(made, factors)) if factors else []
+    if not factors:  # skipped while it is read
+        folder = folder_of(tmp_path, RPI4)
+        with locked(folder):
+            append(folder / VERDICTS, [msgspec.json.encode(with_factors(made, factors))])
+        tuned_for(RPI4, tmp_path, heard.append)
+    assert schedule_tuned(function, NEON, logs, heard.append)[2] == "default"
+    assert len(heard) == 1
+    assert f"log '{tmp_path}" in heard[0]
+
+
+def test_every_draw_of_the_space_is_one_that_a_record_may_have(convolution, tmp_path):
+    function = convolution(NEON)
+    (index, drawn), *_ = made.trace[1] if (made := verdict(function)).trace[1] else [(0, [1, 1])]
+    extent, most = drawn[0] * drawn[1], made.trace[0][index][2][1]
+    for inner in [inner for inner in range(1, extent + 1) if extent % inner == 0]:
+        heard = []
+        logs = log_with(tmp_path / str(inner), with_factors(made, [extent // inner, inner]))
+        origin = schedule_tuned(function, NEON, logs, heard.append)[2]
+        assert (origin == "log") == (inner <= most) == (not heard)
+
+
+def test_a_changed_instruction_is_refused(convolution):
+    function, rng = convolution(NEON), random.Random(0)
+    made = msgspec.json.encode(verdict(function).trace)
+    prove(function, NEON, msgspec.json.decode(made))
+    for _ in range(25):
+        trace = msgspec.json.decode(made)
+        instruction = rng.choice(trace[0])
+        part = rng.choice([1, 2, 3])
+        instruction[part] = [*instruction[part][rng.randrange(2) :], rng.choice([1, "b0", None, [], {"a": 1}])]
+        with pytest.raises(ValueError, match=r"the trace (does not fit the function|is none of the template's)"):
+            prove(function, NEON, trace)
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        [],
+        [[], []],
+        ["x", []],
+        [[["Split"]], [[0, [1, 2]]]],
+        [1, 2],
+        [[], {"a": 1}],
+        [[{}], [[0, [1]]]],
+        [[], [{"0": 1}]],
+    ],
+)
 def test_a_verdict_without_a_trace_of_the_template_is_skipped_and_named(convolution, tmp_path, trace):
     folder = folder_of(tmp_path, RPI4)
     with locked(folder):

@@ -1,4 +1,7 @@
+import hashlib
 import io
+import os
+import tempfile
 import zipfile
 
 import msgspec
@@ -7,10 +10,11 @@ import pytest
 import torch
 
 import tvm_bnn
+from rpc.formats import artifact_facts
 from schedules.errors import UserError
 from schedules.machines import host
 from schedules.machines.isa import PORTABLE
-from tvm_bnn.artifacts.artifact import FORMAT_VERSION, read_artifact, write_artifact, write_atomically
+from tvm_bnn.artifacts.artifact import FORMAT_VERSION, read_artifact, write_artifact
 
 
 def complaint_of(function, *arguments):
@@ -85,6 +89,74 @@ def test_a_manifest_that_is_no_manifest(tmp_path):
     path = tmp_path / "strange.so"
     path.write_bytes(b"library" + archive.getvalue())
     assert "damaged manifest" in complaint_of(tvm_bnn.load, path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text[:-1] + b',"tvm_target":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001,
+        lambda text: text + b" " * (1 << 25),
+        lambda text: text.replace(b'"library_bytes":', b'"library_bytes":-'),
+        lambda text: text.replace(b'"x"', b'"\xff"'),
+        lambda text: b"[" * 200_000,
+        lambda text: b"",
+    ],
+)
+@pytest.mark.parametrize("reader", [read_artifact, artifact_facts.read_artifact])
+def test_a_manifest_that_was_made_to_hurt(digits, tmp_path, change, reader):
+    """It is sealed: whoever changes a manifest can hash it again."""
+    manifest, library = read_artifact(digits.path)
+    write_sealed(tmp_path / "hostile.so", library, change(msgspec.json.encode(manifest)))
+    assert complaint_of(reader, tmp_path / "hostile.so").startswith("artifact '")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b'"float32"', b'"O"'), (b"[1,1,8,8]", b"[1,-1,8,8]"), (b'"inputs":[', b'"inputs":[],"old":['), (b'"x"', b"7")],
+)
+def test_a_manifest_that_describes_no_model(digits, tmp_path, old, new):
+    manifest, library = read_artifact(digits.path)
+    text = msgspec.json.encode(manifest)
+    assert old in text
+    write_sealed(tmp_path / "hostile.so", library, text.replace(old, new))
+    assert "has a damaged manifest" in complaint_of(tvm_bnn.load, tmp_path / "hostile.so")
+
+
+def write_sealed(path, library, text):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.writestr("manifest.json", text)
+        zipped.comment = b"sha256:" + bytes(64)
+    content = library + archive.getvalue()[:-64]
+    path.write_bytes(content + hashlib.sha256(content).hexdigest().encode())
+
+
+def test_an_instruction_set_that_nobody_knows(digits, tmp_path):
+    path = rewritten(digits, tmp_path, isa="abacus")
+    assert "is for 'abacus', which this tvm_bnn does not know; upgrade" in complaint_of(tvm_bnn.load, path)
+
+
+@pytest.mark.parametrize("library", [b"", b"\x7fELF", b"no library at all"])
+def test_a_library_that_is_none(digits, tmp_path, library):
+    manifest, _ = read_artifact(digits.path)
+    path = tmp_path / "none.so"
+    facts = {"library_bytes": len(library), "library_sha256": hashlib.sha256(library).hexdigest()}
+    write_artifact(path, library, msgspec.structs.replace(manifest, **facts))
+    assert "its library is none that TVM runs" in complaint_of(tvm_bnn.load, path)
+
+
+@pytest.mark.parametrize("name", ["", "fifo", "x" * 300])
+def test_what_is_no_file(tmp_path, name):
+    os.mkfifo(tmp_path / "fifo")
+    for reader in (tvm_bnn.load, artifact_facts.read_artifact):
+        assert complaint_of(reader, tmp_path / name).startswith("artifact '")
+
+
+def test_a_full_disk_while_loading(digits, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    text = complaint_of(tvm_bnn.load, digits.path)
+    assert "its library cannot be copied" in text
+    assert "TMPDIR names another folder" in text
 
 
 def test_a_newer_format(digits, tmp_path):
@@ -166,17 +238,3 @@ def test_wrong_inputs_get_one_line_each(model):
     for shape in ((1, 1, 8, 9), (1, 8, 8), (64,), ()):
         text = complaint_of(model, np.zeros(shape, np.float32))
         assert f"has shape {shape}; the model was compiled for (1, 1, 8, 8)" in text
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
-    path = tmp_path / "kept"
-    path.write_text("old")
-
-    def fail(*_arguments):
-        raise OSError("disk full")
-
-    monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, b"new")
-    assert path.read_text() == "old"
-    assert [file.name for file in tmp_path.iterdir()] == ["kept"]

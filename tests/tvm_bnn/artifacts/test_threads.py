@@ -58,3 +58,39 @@ def test_a_second_number_of_threads_is_refused(artifact):
         load(artifact, threads=2)
     with pytest.raises(UserError, match="threads: '0'; at least 1"):
         load(artifact, threads=0)
+
+
+FORK = """
+import os, signal, sys
+import numpy as np
+import tvm_bnn
+from schedules.errors import UserError
+path, runs_first = sys.argv[1], sys.argv[2] == "first"
+image = np.zeros((1, 3, 56, 56), np.float32)
+model = tvm_bnn.load(path, threads=2)
+if runs_first:
+    model(image)
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    try:
+        model(image)
+        os._exit(10)
+    except UserError as error:
+        assert "which fork does not copy" in str(error)
+        try:
+            tvm_bnn.load(path)(image)
+        except UserError:
+            os._exit(11)
+        os._exit(12)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+model(image)
+"""
+
+
+@pytest.mark.parametrize(("order", "code"), [("first", "11"), ("later", "10")])
+def test_a_fork_of_a_process_with_threads_answers_or_refuses(artifact, order, code):
+    command = [sys.executable, "-W", "ignore", "-c", FORK, str(artifact), order]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
+    assert finished.stdout.strip() == code, finished.stderr
+    assert finished.returncode == 0, finished.stderr

@@ -1,6 +1,8 @@
 """The C API: what it refuses and how, threads, memory, and mutants of a model."""
 
 import ctypes
+import os
+import socket
 
 import numpy as np
 import pytest
@@ -71,3 +73,50 @@ def test_ten_thousand_mutants_are_refused(native, program, tmp_path):
     )
     assert damaged > MUTANTS * 0.99
     assert otherwise == 0
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_child_of_fork_answers_and_gives_the_model_back(wide, program, threads):
+    assert lines_of(program("forks", wide, model(wide), threads)) == []
+
+
+def test_whose_descriptors_were_closed_gets_no_other_model_and_loses_no_file(native, wide, program):
+    """Daemons close all they have, and the loader knows libraries by name: the number of a file is none to know by."""
+    assert lines_of(program("closes", native, model(native), model(wide))) == []
+
+
+def test_what_is_no_file_is_refused_at_once(native, program, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        paths = [tmp_path / "fifo", tmp_path / "socket", "/dev/zero", "/dev/tty", "/dev/ptmx", "/proc/kmsg", tmp_path]
+        lines = lines_of(program("opens", native, *paths))
+    assert [line.split()[0] for line in lines[:3]] == ["2", "2", "2"]
+    assert all(line.endswith("no regular file") for line in lines[:3])
+    assert len(lines) == len(paths)
+    assert all(line[0] in "23" for line in lines)
+
+
+def test_files_larger_than_any_model_are_refused_without_reading_them(native, program, tmp_path):
+    for name, size in (("large", 1 << 40), ("sparse", 2_000_000_000)):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size)
+    large, sparse = lines_of(program("opens", native, tmp_path / "large", tmp_path / "sparse"))
+    assert large == f"3 {tmp_path / 'large'} is no deployed model: it is larger than 2 GB"
+    assert sparse == f"3 {tmp_path / 'sparse'} is no deployed model, or was cut short"
+
+
+@pytest.mark.parametrize("length", [200, 240, 300, 4000, 6000])
+def test_of_a_long_path_the_reason_is_there_first(native, program, length):
+    path = "/nowhere" + "/folder" * 1000
+    path = path[: length - 10] + "/model.bnn"
+    (line,) = lines_of(program("opens", native, path))
+    reason = "File name too long" if length > 4096 else "No such file or directory"
+    assert line == f"2 {path}: {reason}" if length < 230 else line.startswith(f"2 {reason}: ...")
+    assert line.endswith("/model.bnn") or line.endswith(reason)
+    assert len(line) <= 2 + 255
+
+
+def test_a_path_cannot_break_the_line(native, program, tmp_path):
+    (line,) = lines_of(program("opens", native, tmp_path / "a\nb\033[31mc\r"))
+    assert line.endswith("/a?b?[31mc?: No such file or directory")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,10 @@ OLDEST_OPSET = 7
 COMMON_OPSET = 13
 #: The newest that ONNX Runtime 1.31 runs.
 NEWEST_OPSET = 26
+#: Networks have thousands of nodes; passes that follow a chain of values go as deep as it is long.
+MOST_NODES = 20_000
+#: A gigabyte of float32: what verification needs several times over.
+MOST_ELEMENTS = 1 << 28
 
 
 def read_onnx(path: Path) -> Model:
@@ -44,6 +50,7 @@ def read_onnx(path: Path) -> Model:
     if not model.graph.node:
         raise UserError(f"model '{path}' is no ONNX file, or an empty one: it holds no graph")
     opset = _opset(model, path)
+    _refuse_size(model, path)
     _load_external_data(model, path)
     try:
         onnx.checker.check_model(model)
@@ -58,7 +65,7 @@ def read_onnx(path: Path) -> Model:
 def digest(path: Path) -> str:
     """Return the SHA-256 of a readable ONNX file and, after it, of the files that hold its weights, by name."""
     model = onnx.load(str(path), load_external_data=False)
-    beside = {_location(tensor) for tensor in model.graph.initializer} - {""}
+    beside = {_location(tensor) for tensor in _tensors(model)} - {""}
     sha256 = hashlib.sha256(path.read_bytes())
     for location in sorted(beside):
         sha256.update((path.parent / location).read_bytes())
@@ -72,6 +79,18 @@ def _location(tensor: Any) -> str:
     return next((str(entry.value) for entry in tensor.external_data if entry.key == "location"), "")
 
 
+def _tensors(message: Any) -> Iterator[Any]:
+    """Yield every tensor of a model: of its graph and functions, and of attributes, at any depth."""
+    if isinstance(message, onnx.TensorProto):
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for item in (value,) if hasattr(value, "ListFields") else value:
+            yield from _tensors(item)
+
+
 def _opset(model: Model, path: Path) -> int:
     version = next((int(item.version) for item in model.opset_import if item.domain in {"", "ai.onnx"}), 0)
     if not OLDEST_OPSET <= version <= NEWEST_OPSET:
@@ -83,10 +102,31 @@ def _opset(model: Model, path: Path) -> int:
     return version
 
 
+def _refuse_size(model: Model, path: Path) -> None:
+    if len(model.graph.node) > MOST_NODES:
+        raise UserError(f"model '{path}' has {len(model.graph.node)} nodes; at most {MOST_NODES} can be compiled")
+    for value in model.graph.input:
+        extents = [max(extent.dim_value, 1) for extent in value.type.tensor_type.shape.dim]
+        if math.prod(extents) > MOST_ELEMENTS:
+            shape = "x".join(map(str, extents))
+            raise UserError(
+                f"model '{path}': input '{value.name}' has shape {shape}; at most {MOST_ELEMENTS} values are possible: "
+                "export it with a smaller batch"
+            )
+
+
 def _load_external_data(model: Model, path: Path) -> None:
-    for tensor in model.graph.initializer:
+    folder = path.parent.resolve()
+    for tensor in _tensors(model):
         location = _location(tensor)
-        if location and not (path.parent / location).is_file():
+        if not location:
+            continue
+        place = (folder / location).resolve()
+        if not place.is_relative_to(folder):
+            raise UserError(
+                f"model '{path}': the weight '{tensor.name}' lies in '{location}', outside of the model's folder"
+            )
+        if not place.is_file():
             raise UserError(
                 f"model '{path}': the weight '{tensor.name}' lies in '{location}', which is not beside the model"
             )

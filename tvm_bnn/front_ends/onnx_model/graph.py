@@ -56,7 +56,10 @@ class OnnxModel:
             If it is no ONNX model that can be compiled.
         """
         self.original: Model = read_onnx(path)
-        self.standard: Model = _standard(self.original, batch)
+        try:
+            self.standard: Model = _standard(self.original, batch)
+        except RecursionError:
+            raise UserError(f"model '{path}' has more operations one behind the other than can be followed") from None
 
     def translate(self) -> Imported:
         """Translate the model to Relax.

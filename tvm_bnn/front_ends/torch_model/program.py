@@ -17,6 +17,7 @@ from relay_passes.rewrite import MAIN, bindings
 from schedules.errors import UserError
 from tvm_bnn.front_ends.layer_names import with_layer_names
 from tvm_bnn.front_ends.source import Imported
+from tvm_bnn.front_ends.torch_model.archive import check_archive
 from tvm_bnn.front_ends.torch_model.constant_subgraphs import fold_constant_subgraphs
 from tvm_bnn.front_ends.torch_model.export import first_line
 from tvm_bnn.front_ends.torch_model.importable import make_importable
@@ -27,13 +28,20 @@ _DTYPES = {torch.float32: "float32", torch.int64: "int64", torch.int32: "int32",
 _LAYER_OPERATORS = re.compile(r"^(convolution|conv\d|linear|addmm|mm|bmm|matmul|baddbmm)")
 
 
-def read_program(path: Path) -> ExportedProgram:
+def read_program(path: Path, trust: bool = False) -> ExportedProgram:
     """Load a ``.pt2`` file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    trust
+        Whether reading it may run what is in it.
 
     Raises
     ------
     UserError
-        If it is missing, or not what ``torch.export.save`` writes.
+        If it is missing, or not what ``torch.export.save`` writes; or if it could run code and is not trusted.
     """
     if not path.is_file():
         raise UserError(f"model '{path}': no such file")
@@ -47,11 +55,13 @@ def read_program(path: Path) -> ExportedProgram:
             f"model '{path}' is not a .pt2 file; write one with torch.export.save(torch.export.export(...))"
         )
     with zipfile.ZipFile(path) as archive:
-        if any(name.endswith("data.pkl") for name in archive.namelist()):
+        if any(re.fullmatch(r"[^/]*/data\.pkl", name) for name in archive.namelist()):
             raise UserError(
                 f"model '{path}' is a checkpoint (torch.save), which holds no graph: name the Python that makes "
                 f"its module, file.py:NAME --weights {path} --input 1x3x224x224, or export it with torch.export.save"
             )
+    if not trust:
+        check_archive(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import tvm
 
 from schedules.files.line_file import Warn, append, locked
 from schedules.machines.target import Target
+from schedules.tuned.proof import prove
 from schedules.tuned.trace import replay
 from schedules.tuned.trace_key import key_of
 from schedules.tuned.tuning_log import VERDICTS, Verdict, log_name, verdicts
@@ -29,7 +31,8 @@ def settle(search: Search, runner: Runner, target: Target, folder: Path, warn: W
     task = search.task
     known = verdicts(folder, warn)
     wrong = {key_of(verdict.trace) for verdict in known if verdict.workload == task.workload and not verdict.exact}
-    finalists = [entry for entry in search.best(FINALISTS + len(wrong)) if entry.key not in wrong][:FINALISTS]
+    fastest = (entry for entry in search.best(len(search.known)) if entry.key not in wrong)
+    finalists = list(itertools.islice((each for each in fastest if _is_proven(search, each, warn)), FINALISTS))
     default = Entry(task.workload, search.default.trace, (0.0,))
     field = [default, *(entry for entry in finalists if entry.key != default.key)]
     settled = runner.settle(task, [_module(search, entry) for entry in field])
@@ -44,6 +47,16 @@ def settle(search: Search, runner: Runner, target: Target, folder: Path, warn: W
         if not verdict.exact:
             warn(f"layer {task.name}: candidate {key_of(verdict.trace)} is wrong and will not be used")
     return made[-1] if made[-1].exact else None
+
+
+def _is_proven(search: Search, entry: Entry, warn: Warn) -> bool:
+    """Tell whether a candidate is of the space: no compilation would take another, however fast the log says it was."""
+    try:
+        prove(search.task.function, search.task.isa, entry.trace)
+    except ValueError as error:
+        warn(f"{entry.place}: {error}; skipped")
+        return False
+    return True
 
 
 def _module(search: Search, entry: Entry) -> tvm.IRModule:

@@ -64,6 +64,39 @@ def test_external_data_that_is_missing_or_too_short(tmp_path):
     assert "the weight 'w' lies in 'net.weights', which is not beside the model" in complaint_of(path)
 
 
+@pytest.mark.parametrize("location", ["../secret", "/etc/passwd", "sub/../../secret", "link"])
+def test_external_data_outside_of_the_models_folder_is_refused(tmp_path, location):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (tmp_path / "secret").write_bytes(bytes(128))
+    (folder / "link").symlink_to(tmp_path / "secret")
+    path = saved(folder, helper.make_node("MatMul", ["x", "w"], ["y"]), weights={"w": np.ones((8, 4))})
+    model = onnx.load(path)
+    (tensor,) = model.graph.initializer
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=location)
+    path.write_bytes(model.SerializeToString())
+    assert "outside of the model's folder" in complaint_of(path)
+
+
+def test_inputs_that_no_machine_could_hold_are_refused_at_once(tmp_path):
+    assert "has shape 1099511627776x8; at most" in complaint_of(saved(tmp_path, SIGN, shape=(1 << 40, 8)))
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    path = saved(tmp_path, node, shape=("n", 8), weights={"w": np.ones((8, 4))})
+    with pytest.raises(UserError, match="at most 268435456 values are possible"):
+        compile_model(path, batch=1 << 40, output=tmp_path / "net.so")
+
+
+@pytest.mark.parametrize("count", [1_500, 20_001])
+def test_chains_that_are_too_long_are_refused_in_a_line(tmp_path, count):
+    signs = [helper.make_node("Sign", [f"v{i}" if i else "x"], [f"v{i + 1}"]) for i in range(count)]
+    product = helper.make_node("MatMul", [f"v{count}", "w"], ["y"])
+    text = complaint_of(saved(tmp_path, *signs, product, weights={"w": np.ones((8, 4))}))
+    assert "one behind the other" in text if count < 20_000 else "has 20002 nodes; at most 20000" in text
+    gc.collect()  # TVM warns where a builder is left alone, whenever that is noticed
+
+
 @pytest.mark.parametrize(("opset", "age"), [(6, "too old"), (27, "too new"), (99, "too new")])
 def test_opsets_out_of_range(tmp_path, opset, age):
     text = complaint_of(saved(tmp_path, SIGN, opset=opset))
