@@ -126,12 +126,12 @@ class ValueDomains:
         if source is None:
             return False
         layer = self._made[source]
-        sums, scale = self._sums(layer)
-        channels = shape_of(layer)[-1]
+        sums, scales = self._sums(layer)
         with np.errstate(all="ignore"):
             return any(
                 bool((chain.of_sums(x, source, sums[:, None] * scale[portion], portion) == 0).any())
-                for portion in portions(channels, len(sums))
+                for scale in scales
+                for portion in portions(len(scale), len(sums))
             )
 
     def _is_exact_sum(self, made: Expr) -> bool:
@@ -145,11 +145,14 @@ class ValueDomains:
         return x is not None and {abs(value) for value in x} <= {0.0, 1.0} and _scale_of(made) is not None
 
     def _sums(self, layer: relax.Call) -> tuple[Array, Array]:
-        """Return the integers that a layer sums up to, and their scale for each channel, in the layer's dtype."""
+        """Return the integers that a layer sums up to, and their ``(matrices, channels)`` scales in its dtype.
+
+        A layer has one matrix, unless it is a product with a matrix for each group.
+        """
         weight = array_of(layer.args[1])
-        channels = shape_of(layer)[-1]
-        scale = _scale_of(layer) if op_name(layer) in {"relax.nn.conv2d", "relax.matmul"} else np.ones(channels)
-        return integers_to(weight.size // channels), np.asarray(scale, str(layer.ty.dtype))
+        scale = _scale_of(layer) if op_name(layer) in {"relax.nn.conv2d", "relax.matmul"} else np.ones(len(weight))
+        scales = np.asarray(scale, str(layer.ty.dtype))
+        return integers_to(weight.size // len(scales)), scales.reshape(-1, shape_of(layer)[-1])
 
     def _of_elementwise(self, node: relax.Call) -> Values:
         tensors = [arg for arg in node.args if is_tensor(arg)]
@@ -163,9 +166,10 @@ class ValueDomains:
 def _scale_of(layer: relax.Call) -> Array | None:
     """Return the magnitude that each output channel's weights have in common, None if there is no such."""
     weight = array_of(layer.args[1])
-    rows = weight.T if op_name(layer) == "relax.matmul" else weight.reshape(len(weight), -1)
+    is_product = op_name(layer) == "relax.matmul"
+    rows = weight.swapaxes(-1, -2).reshape(-1, weight.shape[-2]) if is_product else weight.reshape(len(weight), -1)
     magnitudes = np.abs(rows)
-    return magnitudes[:, 0] if rows.ndim == _MATRIX_RANK and (magnitudes == magnitudes[:, :1]).all() else None
+    return magnitudes[:, 0] if (magnitudes == magnitudes[:, :1]).all() else None
 
 
 def _sums_meet_zero(node: relax.Call, operands: Sequence[Values]) -> bool:
