@@ -29,7 +29,7 @@ from relay_passes.pack.pull_thresholds import pull_thresholds
 from relay_passes.pack.winograd_convolutions import winograd_convolutions
 from relay_passes.simplify.absorb_padding import absorb_padding
 from relay_passes.simplify.collapse_straight_through import collapse_straight_through
-from relay_passes.simplify.decompose_batch_norm import decompose_batch_norm
+from relay_passes.simplify.decompose_norms import decompose_norms
 from relay_passes.simplify.distribute_sums import distribute_sums
 from relay_passes.simplify.fold_constants import fold_constants
 from relay_passes.simplify.hoist_input_scale import hoist_input_scale
@@ -78,7 +78,7 @@ def simplify(sign_zero: SignZero = "exact") -> list[Pass]:
     return [
         _pass(fold_constants),
         _pass(settle_products),
-        _pass(decompose_batch_norm),
+        _pass(decompose_norms),
         _pass(collapse_straight_through),
         _pass(absorb_padding),
         _pass(distribute_sums),
