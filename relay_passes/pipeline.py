@@ -40,6 +40,7 @@ from relay_passes.simplify.slice_conv3d import slice_conv3d
 from relay_passes.simplify.split_transposed_conv2d import split_transposed_conv2d
 from relay_passes.simplify.to_nhwc import to_nhwc
 from relay_passes.simplify.widen_conv1d import widen_conv1d
+from schedules.defects import locate
 from schedules.errors import UserError
 from schedules.files.line_file import Warn
 from schedules.machines.dot import Dot
@@ -153,6 +154,7 @@ def run(module: Module, passes: Sequence[Pass], observe: Observer | None = None)
         except UserError:
             raise
         except Exception as error:
+            locate(error, f"in pass {step.name}")
             raise RuntimeError(f"pass {step.name} failed: {error}") from error
         if observe is not None:
             observe(Applied(step.name, module, time.perf_counter() - start))

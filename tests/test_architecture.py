@@ -23,7 +23,18 @@ MAY_IMPORT = {
 }
 #: Entries from top to bottom. Of a folder that is not listed, any file may import any other.
 ROOMS = {
-    "schedules": ["tuned", "choice", "lowering", "amx", "templates", "kernels", "machines", "files", "errors"],
+    "schedules": [
+        "tuned",
+        "choice",
+        "lowering",
+        "amx",
+        "templates",
+        "kernels",
+        "machines",
+        "files",
+        "defects",
+        "errors",
+    ],
     "schedules/kernels": [
         *("table", "narrow", "floats", "binary", "pool", "convolution", "resize", "reference", "window", "variables"),
     ],
