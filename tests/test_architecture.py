@@ -55,7 +55,15 @@ ROOMS = {
         *("ir_dump", "refusal", "float_layers", "cpu_features", "versions"),
     ],
     "tvm_bnn/tune": ["command", "comparing", "logs", "searching", "subjects", "runners", "tasks", "durations"],
-    "tvm_bnn/front_ends": ["opening", "onnx_model", "torch_model", "source", "layer_names", "example_input"],
+    "tvm_bnn/front_ends": [
+        "opening",
+        "onnx_model",
+        "torch_model",
+        "source",
+        "layer_names",
+        "module_copy",
+        "example_input",
+    ],
     "experiments": [
         *("commands", "report", "grid", "parity", "tracks", "digits", "training", "families"),
         *("complexity", "data", "corruptions", "metrics", "architectures", "binarizers"),

@@ -7,7 +7,6 @@ from torch import nn
 from torch.nn import functional
 
 import tvm_bnn
-from schedules.errors import UserError
 from tvm_bnn.compile.compiler import compile_model
 
 
@@ -94,24 +93,14 @@ def test_a_spelling_is_right_and_on_bits(function, weights, shapes, tmp_path):
 def test_the_last_state_of_a_recurrent_layer(recurrent, tmp_path):
     report = compiled(LastState(recurrent), [(2, 5, 16)], tmp_path)
     names = [row.name for row in report.layers]
-    assert names == [
-        "recurrent.weight_ih_l0",
-        *(
-            "recurrent.weight_hh_l0" + (f"#{step}" if step > 1 else "")
-            for step in range(1, 6)
-            if step <= len(names) - 2
-        ),
-        "head",
-    ]
+    assert (names[0], names[1], names[-1]) == ("recurrent.weight_ih_l0", "recurrent.weight_hh_l0", "head")
+    assert all(name.startswith("recurrent.weight_hh_l0#") for name in names[2:-1])
     assert report.layers[-1].binary
 
 
 def test_the_indices_of_a_maximum_are_not_made_up(tmp_path):
     module = Spelled(lambda s, x: functional.linear(x.sign(), s.w.sign()).max(1)[1], w=(10, 32))
-    try:
-        compiled(module, [(3, 32)], tmp_path)
-    except UserError as error:
-        assert "\n" not in str(error)
+    assert compiled(module, [(3, 32)], tmp_path).layers[0].binary
 
 
 def test_layers_of_one_forward_are_called_after_their_parameters(tmp_path):
