@@ -40,6 +40,7 @@ _SUMS = (
 _WITH_CHANNELS_FIRST = frozenset(f"relax.{name}" for name in ("matmul", "nn.conv1d", "nn.conv2d", "nn.conv3d"))
 #: What is zero everywhere in a window or along an axis stays zero.
 _MEANS = ("nn.avg_pool2d", "nn.adaptive_avg_pool2d", "mean")
+_BYTES = frozenset({"uint8", "int8"})
 #: Activations that round to zero far from it.
 _SATURATING = ("nn.gelu", "nn.gelu_tanh", "nn.silu")
 
@@ -120,11 +121,15 @@ class ValueDomains:
         return listed(left) if left else values
 
     def _meets_zero(self, x: Expr) -> bool:
-        """Tell whether a value that one layer's sum decides is zero for some sum that the layer can produce."""
-        chain = Chain(lambda value: self._made.get(value, value), self._is_exact_sum)
+        """Tell whether a value that one layer's sum, or a byte of the input, decides is zero for one that occurs."""
+        chain = Chain(
+            lambda value: self._made.get(value, value), lambda made: _is_byte(made) or self._is_exact_sum(made)
+        )
         source = chain.source(x)
         if source is None:
             return False
+        if source not in self._made:
+            return bool((chain.of_sums(x, source, _all_bytes(str(source.ty.dtype)), slice(None)) == 0).any())
         layer = self._made[source]
         sums, scales = self._sums(layer)
         with np.errstate(all="ignore"):
@@ -161,6 +166,17 @@ class ValueDomains:
             return _tried(node, tensors, [sorted(operand.few or ()) for operand in operands])
         bounds = _BOUNDS.get(str(node.op.name).removeprefix("relax."))
         return ANY if bounds is None else bounds(node, operands)
+
+
+def _is_byte(value: Expr) -> bool:
+    """Tell whether a value is an input of 8-bit integers, all of which may occur."""
+    return isinstance(value, relax.Var) and is_tensor(value) and str(value.ty.dtype) in _BYTES
+
+
+def _all_bytes(dtype: str) -> Array:
+    """Return every value of a type, ``(256, 1)``."""
+    limits = np.iinfo(dtype)
+    return np.arange(limits.min, limits.max + 1).astype(dtype)[:, None]
 
 
 def _scale_of(layer: relax.Call) -> Array | None:

@@ -25,7 +25,7 @@ from tvm_bnn.front_ends.torch_model.operators import TRANSLATIONS, decomposition
 from tvm_bnn.front_ends.torch_model.precision import stored_bytes
 from tvm_bnn.front_ends.torch_model.retrace import user_inputs
 
-_DTYPES = {torch.float32: "float32", torch.int64: "int64", torch.int32: "int32", torch.bool: "bool"}
+_DTYPES = {getattr(torch, name): name for name in ("float32", "int64", "int32", "int16", "int8", "uint8", "bool")}
 
 
 def read_program(path: Path) -> ExportedProgram:
