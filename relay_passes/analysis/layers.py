@@ -153,8 +153,6 @@ def examine(node: relax.Call, activations: Domain, second: Domain = None) -> Lay
             )
     else:
         verdict = weight_planes(weight)
-        if not isinstance(verdict, str) and verdict.offset.any() and groups_of(node) > 1:
-            verdict = "its weights take two values with an offset, which grouped layers have no kernel for"
     return Layer(
         layer_name(node),
         _KINDS[str(node.op.name)],

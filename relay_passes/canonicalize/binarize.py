@@ -91,7 +91,9 @@ class _Binarize(DomainRewriter):
             scaled = relax.op.add(self.emit(scaled), _of_ones(node, x, weight.signs, weight.scales))
         if not weight.offset.any():
             return scaled
-        ones, unit = np.ones((1, 1, *weight.signs.shape[2:]), np.float32), np.ones((1, 1), np.float32)
+        # The sum of a window is one for all channels; each group has its own, which its channels then repeat.
+        sums = 1 if groups_of(node) == 1 else len(weight.offset)
+        ones, unit = np.ones((1, sums, *weight.signs.shape[2:]), np.float32), np.ones((1, sums), np.float32)
         window_sum = self.emit(self._sum(node, x, ones, unit))
         if x.offset:
             window_sum = self.emit(relax.op.add(window_sum, _of_ones(node, x, ones, unit)))

@@ -137,3 +137,16 @@ def test_a_matrix_for_each_group_runs_on_bits(depth, zeros, evaluate):
     if zeros:
         x[0, 1, 2, ::2] = 0
     np.testing.assert_allclose(evaluate(after, x), np.matmul(np.sign(x), weight), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("values", [(0.0, 1.0), (-0.25, 1.5)])
+def test_weights_with_an_offset_run_on_bits_in_groups_too(values, evaluate):
+    rng = np.random.default_rng(0)
+    weight = rng.choice(np.array(values, np.float32), (4, 33, 6))
+    before = product((2, 4, 3, 33), weight, activation=relax.op.sign)
+    simplified = pipeline.run(before, pipeline.simplify())
+    assert layers_of(simplified)[0].is_binary
+    x = rng.standard_normal((2, 4, 3, 33)).astype(np.float32)
+    after = binarize(simplified)
+    assert "relax.matmul" not in [op_name(binding.value) for binding in bindings(after["main"])]
+    np.testing.assert_allclose(evaluate(after, x), np.matmul(np.sign(x), weight), rtol=1e-4, atol=1e-4)
