@@ -29,16 +29,18 @@ from relay_passes.pack.pull_thresholds import pull_thresholds
 from relay_passes.pack.winograd_convolutions import winograd_convolutions
 from relay_passes.simplify.absorb_padding import absorb_padding
 from relay_passes.simplify.collapse_straight_through import collapse_straight_through
-from relay_passes.simplify.decompose_batch_norm import decompose_batch_norm
+from relay_passes.simplify.decompose_norms import decompose_norms
 from relay_passes.simplify.distribute_sums import distribute_sums
 from relay_passes.simplify.fold_constants import fold_constants
 from relay_passes.simplify.hoist_input_scale import hoist_input_scale
 from relay_passes.simplify.merge_equal_calls import merge_equal_calls
+from relay_passes.simplify.settle_products import settle_products
 from relay_passes.simplify.settle_sign_zero import SignZero, settle_sign_zero
 from relay_passes.simplify.slice_conv3d import slice_conv3d
 from relay_passes.simplify.split_transposed_conv2d import split_transposed_conv2d
 from relay_passes.simplify.to_nhwc import to_nhwc
 from relay_passes.simplify.widen_conv1d import widen_conv1d
+from schedules.defects import locate
 from schedules.errors import UserError
 from schedules.files.line_file import Warn
 from schedules.machines.dot import Dot
@@ -76,7 +78,8 @@ def simplify(sign_zero: SignZero = "exact") -> list[Pass]:
     """Float graph to channels-last float graph, in which layers can be examined."""
     return [
         _pass(fold_constants),
-        _pass(decompose_batch_norm),
+        _pass(settle_products),
+        _pass(decompose_norms),
         _pass(collapse_straight_through),
         _pass(absorb_padding),
         _pass(distribute_sums),
@@ -155,6 +158,7 @@ def run(module: Module, passes: Sequence[Pass], observe: Observer | None = None)
                 f"the model has more operations one behind the other than pass {step.name} can follow; split it up"
             ) from None
         except Exception as error:
+            locate(error, f"in pass {step.name}")
             raise RuntimeError(f"pass {step.name} failed: {error}") from error
         if observe is not None:
             observe(Applied(step.name, module, time.perf_counter() - start))

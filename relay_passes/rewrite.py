@@ -10,6 +10,7 @@ import numpy.typing as npt
 import tvm
 from tvm import relax
 
+from schedules.defects import locate
 from schedules.errors import UserError
 
 Expr: TypeAlias = relax.Expr
@@ -85,6 +86,15 @@ def named(call: relax.Call, layer: str) -> relax.Call:
     return relax.Call(call.op, call.args, call.attrs, call.ty_args, span, call.ty)
 
 
+def _place(binding: relax.VarBinding) -> str:
+    """Return what a person would call a binding: the layer, or the node and its operator."""
+    node = binding.value
+    if isinstance(node, relax.Call) and node.span is not None:
+        return f"layer '{node.span.source_name.name}'"
+    name = op_name(node)
+    return f"node '{binding.var.name}'" + (f" ({name})" if name else "")
+
+
 class Rewriter:
     """Copies ``main``, the module's only function; a pass overrides :meth:`call` to replace calls.
 
@@ -129,12 +139,21 @@ class Rewriter:
         with self.builder.function(MAIN, list(function.params), attrs):
             with self.builder.dataflow():
                 for binding in bindings(function):
-                    self.copy(binding)
+                    self._copied(binding)
                 result = self.output(self.substituted(function.body.body))
                 output = self.builder.emit_output(result, self.output_name(result))
             self.builder.emit_func_output(output)
         tidy = [relax.transform.CanonicalizeBindings(), relax.transform.DeadCodeElimination()]
         return tvm.ir.transform.Sequential(tidy)(self.builder.get())
+
+    def _copied(self, binding: relax.VarBinding) -> None:
+        try:
+            self.copy(binding)
+        except UserError:
+            raise
+        except Exception as error:
+            locate(error, f"at {_place(binding)}")
+            raise
 
     def copy(self, binding: relax.VarBinding) -> None:
         """Put a binding of the old function into the new one."""

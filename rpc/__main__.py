@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import sys
+from pathlib import Path
 
+from schedules.defects import defect
 from schedules.errors import UserError
 
 COMMANDS = {
@@ -34,10 +36,11 @@ def _run(name: str, arguments: list[str]) -> int:
     command = importlib.import_module(f"rpc.commands.{name.replace('-', '_')}")
     try:
         command.main(arguments)
-    except UserError as error:
+    except Exception as error:
         if "--debug" in arguments:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        known = error if isinstance(error, UserError) else defect(error, f"rpc {name}", Path("rpc.error.txt"))
+        print(f"error: {known}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -24,7 +24,18 @@ MAY_IMPORT = {
 }
 #: Entries from top to bottom. Of a folder that is not listed, any file may import any other.
 ROOMS = {
-    "schedules": ["tuned", "choice", "lowering", "amx", "templates", "kernels", "machines", "files", "errors"],
+    "schedules": [
+        "tuned",
+        "choice",
+        "lowering",
+        "amx",
+        "templates",
+        "kernels",
+        "machines",
+        "files",
+        "defects",
+        "errors",
+    ],
     "schedules/kernels": [
         *("table", "narrow", "floats", "binary", "pool", "convolution", "resize", "reference", "window", "variables"),
     ],
@@ -45,7 +56,15 @@ ROOMS = {
         *("ir_dump", "refusal", "float_layers", "cpu_features", "versions"),
     ],
     "tvm_bnn/tune": ["command", "comparing", "logs", "searching", "subjects", "runners", "tasks", "durations"],
-    "tvm_bnn/front_ends": ["opening", "onnx_model", "torch_model", "source", "layer_names", "example_input"],
+    "tvm_bnn/front_ends": [
+        "opening",
+        "onnx_model",
+        "torch_model",
+        "source",
+        "layer_names",
+        "module_copy",
+        "example_input",
+    ],
     "experiments": [
         *("commands", "report", "grid", "parity", "tracks", "digits", "training", "families"),
         *("complexity", "data", "corruptions", "metrics", "architectures", "binarizers"),

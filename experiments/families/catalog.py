@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.families.edge_cases import awkward, few_bits, grouped, look_alikes, transposed
+from experiments.families.edge_cases import awkward, few_bits, grouped, look_alikes, ranks, transposed
 from experiments.families.family import Family
 from experiments.families.pictures import (
     bi_real,
@@ -39,6 +39,7 @@ FAMILIES: tuple[Family, ...] = (
     *concat.FAMILIES,
     *grouped.FAMILIES,
     *transposed.FAMILIES,
+    *ranks.FAMILIES,
     *brevitas.FAMILIES,
     *detection.FAMILIES,
     *matting.FAMILIES,

@@ -123,12 +123,17 @@ def is_layer(node: relax.Expr) -> bool:
 
 
 def weight_of(node: relax.Call) -> Array | None:
-    """Return a layer's constant weight with its output channels first, None if it depends on the input."""
+    """Return a layer's constant weight with its output channels first, None if it depends on the input.
+
+    That of a product with a matrix for each group, ``(G, K, N)``, is ``(G * N, K)``, as a grouped convolution has it.
+    """
     weight = node.args[1]
     if not is_constant(weight):
         return None
     values = array_of(weight)
-    return values.T if op_name(node) == "relax.matmul" and values.ndim == _MATRIX_RANK else values
+    if op_name(node) != "relax.matmul":
+        return values
+    return values.swapaxes(-1, -2).reshape(-1, values.shape[-2])
 
 
 def examine(node: relax.Call, activations: Domain, second: Domain = None) -> Layer:
@@ -148,8 +153,6 @@ def examine(node: relax.Call, activations: Domain, second: Domain = None) -> Lay
             )
     else:
         verdict = weight_planes(weight)
-        if not isinstance(verdict, str) and verdict.offset.any() and groups_of(node) > 1:
-            verdict = "its weights take two values with an offset, which grouped layers have no kernel for"
     return Layer(
         layer_name(node),
         _KINDS[str(node.op.name)],
@@ -162,8 +165,10 @@ def examine(node: relax.Call, activations: Domain, second: Domain = None) -> Lay
 
 
 def groups_of(node: relax.Call) -> int:
-    """Return how many groups a layer's channels fall into; a matrix product has one."""
-    return 1 if op_name(node) == "relax.matmul" else int(node.attrs.groups)
+    """Return how many groups a layer's channels fall into; of a product, how many matrices it multiplies by."""
+    if op_name(node) != "relax.matmul":
+        return int(node.attrs.groups)
+    return math.prod(shape_of(node.args[1])[:-_MATRIX_RANK]) if is_constant(node.args[1]) else 1
 
 
 def layers_of(module: tvm.IRModule) -> list[Layer]:

@@ -40,6 +40,7 @@ _SUMS = (
 _WITH_CHANNELS_FIRST = frozenset(f"relax.{name}" for name in ("matmul", "nn.conv1d", "nn.conv2d", "nn.conv3d"))
 #: What is zero everywhere in a window or along an axis stays zero.
 _MEANS = ("nn.avg_pool2d", "nn.adaptive_avg_pool2d", "mean")
+_BYTES = frozenset({"uint8", "int8"})
 #: Activations that round to zero far from it.
 _SATURATING = ("nn.gelu", "nn.gelu_tanh", "nn.silu")
 
@@ -120,18 +121,22 @@ class ValueDomains:
         return listed(left) if left else values
 
     def _meets_zero(self, x: Expr) -> bool:
-        """Tell whether a value that one layer's sum decides is zero for some sum that the layer can produce."""
-        chain = Chain(lambda value: self._made.get(value, value), self._is_exact_sum)
+        """Tell whether a value that one layer's sum, or a byte of the input, decides is zero for one that occurs."""
+        chain = Chain(
+            lambda value: self._made.get(value, value), lambda made: _is_byte(made) or self._is_exact_sum(made)
+        )
         source = chain.source(x)
         if source is None:
             return False
+        if source not in self._made:
+            return bool((chain.of_sums(x, source, _all_bytes(str(source.ty.dtype)), slice(None)) == 0).any())
         layer = self._made[source]
-        sums, scale = self._sums(layer)
-        channels = shape_of(layer)[-1]
+        sums, scales = self._sums(layer)
         with np.errstate(all="ignore"):
             return any(
                 bool((chain.of_sums(x, source, sums[:, None] * scale[portion], portion) == 0).any())
-                for portion in portions(channels, len(sums))
+                for scale in scales
+                for portion in portions(len(scale), len(sums))
             )
 
     def _is_exact_sum(self, made: Expr) -> bool:
@@ -145,11 +150,14 @@ class ValueDomains:
         return x is not None and {abs(value) for value in x} <= {0.0, 1.0} and _scale_of(made) is not None
 
     def _sums(self, layer: relax.Call) -> tuple[Array, Array]:
-        """Return the integers that a layer sums up to, and their scale for each channel, in the layer's dtype."""
+        """Return the integers that a layer sums up to, and their ``(matrices, channels)`` scales in its dtype.
+
+        A layer has one matrix, unless it is a product with a matrix for each group.
+        """
         weight = array_of(layer.args[1])
-        channels = shape_of(layer)[-1]
-        scale = _scale_of(layer) if op_name(layer) in {"relax.nn.conv2d", "relax.matmul"} else np.ones(channels)
-        return integers_to(weight.size // channels), np.asarray(scale, str(layer.ty.dtype))
+        scale = _scale_of(layer) if op_name(layer) in {"relax.nn.conv2d", "relax.matmul"} else np.ones(len(weight))
+        scales = np.asarray(scale, str(layer.ty.dtype))
+        return integers_to(weight.size // len(scales)), scales.reshape(-1, shape_of(layer)[-1])
 
     def _of_elementwise(self, node: relax.Call) -> Values:
         tensors = [arg for arg in node.args if is_tensor(arg)]
@@ -160,12 +168,24 @@ class ValueDomains:
         return ANY if bounds is None else bounds(node, operands)
 
 
+def _is_byte(value: Expr) -> bool:
+    """Tell whether a value is an input of 8-bit integers, all of which may occur."""
+    return isinstance(value, relax.Var) and is_tensor(value) and str(value.ty.dtype) in _BYTES
+
+
+def _all_bytes(dtype: str) -> Array:
+    """Return every value of a type, ``(256, 1)``."""
+    limits = np.iinfo(dtype)
+    return np.arange(limits.min, limits.max + 1).astype(dtype)[:, None]
+
+
 def _scale_of(layer: relax.Call) -> Array | None:
     """Return the magnitude that each output channel's weights have in common, None if there is no such."""
     weight = array_of(layer.args[1])
-    rows = weight.T if op_name(layer) == "relax.matmul" else weight.reshape(len(weight), -1)
+    is_product = op_name(layer) == "relax.matmul"
+    rows = weight.swapaxes(-1, -2).reshape(-1, weight.shape[-2]) if is_product else weight.reshape(len(weight), -1)
     magnitudes = np.abs(rows)
-    return magnitudes[:, 0] if rows.ndim == _MATRIX_RANK and (magnitudes == magnitudes[:, :1]).all() else None
+    return magnitudes[:, 0] if (magnitudes == magnitudes[:, :1]).all() else None
 
 
 def _sums_meet_zero(node: relax.Call, operands: Sequence[Values]) -> bool:

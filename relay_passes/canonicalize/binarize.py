@@ -59,7 +59,30 @@ class _Binarize(DomainRewriter):
             return node
         if isinstance(layer.weight, str):
             return node if layer.second_planes is None else self._product(node, layer.planes, layer.second_planes)
+        if op_name(node) == "relax.matmul" and groups_of(node) > 1:
+            return self._grouped(node, layer.planes, layer.weight)
         return self._expanded(node, self._operand(node, layer.planes), layer.weight)
+
+    def _grouped(self, node: relax.Call, planes: Planes, weight: WeightPlanes) -> Expr:
+        """Return a product with a matrix for each group as a grouped 1x1 convolution of a row of pixels."""
+        samples, groups, rows, depth = dialect.shape_of(node.args[0])
+        columns = dialect.shape_of(node)[-1]
+        x = self._beside(node.args[0], (samples, 1, rows, groups * depth))
+        stacked = constant(np.ones((groups * columns, 1, 1, depth), np.float32))
+        convolution = relax.op.nn.conv2d(x, stacked, groups=groups, data_layout="NHWC", kernel_layout="OHWI")
+        named_so = self.builder.normalize(named(convolution, layer_name(node)))
+        shaped = dataclasses.replace(weight, signs=weight.signs.reshape(len(weight), *dialect.shape_of(stacked)))
+        made = self.emit(self._expanded(named_so, self._operand(named_so, planes), shaped))
+        apart = self.emit(relax.op.reshape(made, (samples, rows, groups, columns)))
+        return relax.op.permute_dims(apart, [0, 2, 1, 3])
+
+    def _beside(self, x: Expr, shape: tuple[int, ...]) -> Expr:
+        """Return ``(A, G, R, K)`` values with the groups' channels side by side; a sign stays what is seen of it."""
+        made = self.definition(x)
+        is_sign = op_name(made) == "relax.sign"
+        turned = self.emit(relax.op.permute_dims(made.args[0] if is_sign else x, [0, 2, 1, 3]))
+        beside = self.emit(relax.op.reshape(turned, shape))
+        return self.emit(relax.op.sign(beside)) if is_sign else beside
 
     def _expanded(self, node: relax.Call, x: _Operand, weight: WeightPlanes) -> Expr:
         """Return the sum of the terms that are not zero."""
@@ -68,7 +91,9 @@ class _Binarize(DomainRewriter):
             scaled = relax.op.add(self.emit(scaled), _of_ones(node, x, weight.signs, weight.scales))
         if not weight.offset.any():
             return scaled
-        ones, unit = np.ones((1, 1, *weight.signs.shape[2:]), np.float32), np.ones((1, 1), np.float32)
+        # The sum of a window is one for all channels; each group has its own, which its channels then repeat.
+        sums = 1 if groups_of(node) == 1 else len(weight.offset)
+        ones, unit = np.ones((1, sums, *weight.signs.shape[2:]), np.float32), np.ones((1, sums), np.float32)
         window_sum = self.emit(self._sum(node, x, ones, unit))
         if x.offset:
             window_sum = self.emit(relax.op.add(window_sum, _of_ones(node, x, ones, unit)))

@@ -106,7 +106,7 @@ class _Join(Rewriter):
             return None
         if groups_of(first) > 1 or len({(weight.shape[1:], weight.dtype) for weight in known}) > 1:
             return None
-        is_matrix = op_name(first) == "relax.matmul" and known[0].ndim == _MATRIX_RANK
+        is_matrix = op_name(first) == "relax.matmul" and len(shape_of(first.args[1])) == _MATRIX_RANK
         if not is_matrix and (op_name(first) != "relax.nn.conv2d" or str(first.attrs.data_layout) != "NHWC"):
             return None
         weight = np.concatenate(known)

@@ -47,7 +47,7 @@ class _Sink(Rewriter):
             return
         super().copy(binding)
         is_of_layer = source in self._flat or op_name(self.definition(source)) in _LAYERS
-        if is_of_layer and shape[-1] == shape_of(flat)[-1]:
+        if is_of_layer and shape[-1:] == shape_of(flat)[-1:]:
             self._flat[self.renamed[binding.var]] = flat
 
     def _sink(self, binding: relax.VarBinding, node: relax.Call) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import tvm
 
+from schedules.defects import locate
 from schedules.files.line_file import Warn
 from schedules.lowering.prefetch import prefetch_weights
 from schedules.machines.isa import Isa
@@ -29,8 +30,12 @@ def schedule_kernels(module: tvm.IRModule, isa: Isa, logs: Sequence[Tuned] = (),
     scheduled = module.clone()
     for name, function in module.functions.items():
         if isinstance(function, tvm.tirx.PrimFunc):
-            body, choice, origin = schedule_tuned(function, isa, logs, warn)
-            body = prefetch_weights(body, isa)
+            try:
+                body, choice, origin = schedule_tuned(function, isa, logs, warn)
+                body = prefetch_weights(body, isa)
+            except Exception as error:
+                locate(error, f"at kernel '{name.name_hint}'")
+                raise
             body = body.with_attr(CHOICE, str(choice)).with_attr(SCHEDULE, origin)
             scheduled[name] = body.with_attr("tirx.is_scheduled", True)
     return scheduled

@@ -69,7 +69,7 @@ def weight_to_block(node: relax.Call) -> Array | None:
     if weight is None or weight.dtype != "float32":
         return None
     if op_name(node) == "relax.matmul":
-        return weight if weight.ndim == _MATRIX_RANK else None
+        return weight if len(dialect.shape_of(node.args[1])) == _MATRIX_RANK else None
     return weight if int(node.attrs.groups) == 1 and str(node.attrs.data_layout) == "NHWC" else None
 
 

@@ -59,7 +59,9 @@ def _compute_at_hand(schedule: Schedule, pack: Block, lanes: int) -> None:
 
 
 def _has_whole_vectors(schedule: Schedule, block: Block, lanes: int) -> bool:
-    """Tell whether a reduction of the block's innermost spatial axis can go by whole vectors."""
+    """Tell whether a reduction to one tensor can go by whole vectors of its innermost spatial axis."""
+    if len(schedule.get(block).writes) > 1:  # a mean and a variance, which would need a loop nest for both
+        return False
     kinds = [axis.iter_type == tirx.IterVar.CommReduce for axis in schedule.get(block).iter_vars]
     loops = schedule.get_loops(block)
     if len(loops) != len(kinds) or all(kinds) or kinds != sorted(kinds):

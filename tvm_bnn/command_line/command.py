@@ -6,26 +6,41 @@ import dataclasses
 import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
+from schedules.defects import defect
 from schedules.errors import UserError
 
 #: What a shell reports of a command that Ctrl-C ended.
 INTERRUPTED = 130
+#: What a command that fails unforeseen leaves in the working directory.
+DEFECT = "tvm_bnn.error.txt"
 
 
 def finish(command: Callable[[], int], debug: bool) -> int:
-    """Return a command's exit code; what the user can mend is one line on stderr and 1, with ``debug`` a traceback."""
+    """Return a command's exit code; an error is one line on stderr and 1, with ``debug`` a traceback.
+
+    The traceback of what is no :class:`UserError` goes to a file here, which the line names.
+    """
     try:
         return command()
     except UserError as error:
+        return _complained(error, debug)
+    except Exception as error:
         if debug:
             raise
-        from tvm_bnn.command_line.console import complain
-
-        complain(str(error))
-        return 1
+        return _complained(defect(error, "the command", Path(DEFECT)), debug)
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _complained(error: UserError, debug: bool) -> int:
+    if debug:
+        raise error
+    from tvm_bnn.command_line.console import complain
+
+    complain(str(error))
+    return 1
 
 
 @dataclasses.dataclass(frozen=True)

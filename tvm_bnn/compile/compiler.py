@@ -97,7 +97,8 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     ------
     UserError
         If something about the model or the target makes it impossible, or the compiled model disagrees with its
-        reference. No artifact is written then.
+        reference. No artifact is written then. A defect of the compiler is one as well: it names the stage, and a file
+        beside the artifact, ``.error.txt``, that has the traceback.
     """
     choices = Choices(
         target=target if isinstance(target, Target) else find_target(target),
@@ -113,9 +114,10 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         profile=profile,
     )
     choices.check()
-    clock = Clock()
+    clock = Clock(finishing.artifact_path("model", choices))
     with clock.stage("reading the model"):
         source = open_model(model, example_inputs, batch, trust)
+    clock.artifact = finishing.artifact_path(source.name, choices)
     return _compile(source, choices, clock)
 
 
@@ -135,8 +137,9 @@ def _compile(source: Source, choices: Choices, clock: Clock) -> Compiled:
     with clock.stage("generating code"):
         built = steps.build(source, imported, scheduled, choices)
     findings = _examine(source, scheduled, built, choices, clock)
-    size = finishing.write(path, built, findings)
-    report = finishing.report(path, size, imported, scheduled, built, findings, clock.stages, choices)
+    with clock.guarded("writing the artifact and its report"):
+        size = finishing.write(path, built, findings)
+        report = finishing.report(path, size, imported, scheduled, built, findings, clock.stages, choices)
     return Compiled(path, report)
 
 

@@ -161,11 +161,16 @@ def _relative_error(outputs: Sequence[Sequence[Array]], expected: Sequence[Seque
 
 
 def differences(outputs: Sequence[Sequence[Array]], expected: Sequence[Sequence[Array]]) -> Array:
-    """Return the largest absolute difference of every sample, ``(N,)``; NaN counts as infinite."""
+    """Return the largest absolute difference of every sample, ``(N,)``; NaN counts as infinite.
+
+    Where outputs have no first axis in common, a sum over the batch for instance, a batch counts as one sample.
+    """
     found = []
     for batch, wanted in zip(outputs, expected, strict=True):
+        counts = {b.shape[:1] for b in wanted}
+        samples = counts.pop()[0] if len(counts) == 1 and () not in counts else 1
         rows = [
-            np.abs(a.astype(np.float64) - b.astype(np.float64)).reshape(len(b), -1).max(axis=1, initial=0)
+            np.abs(a.astype(np.float64) - b.astype(np.float64)).reshape(samples, -1).max(axis=1, initial=0)
             for a, b in zip(batch, wanted, strict=True)
         ]
         found.append(np.max(rows, axis=0))

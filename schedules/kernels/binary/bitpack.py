@@ -93,7 +93,7 @@ def _by_vectors(
     with IRBuilder() as builder, _packing_function(shape, dtype, word_bits, channels // span, axes) as buffers:
         x, tau, flip, words = buffers
         with T.grid(*wide((*rows, channels // span))) as loops, T.sblock(PACK_WORDS):
-            *outer, w = T.axis.remap("S" * len(loops), list(loops))
+            *outer, w = _spatial(loops)
             first = w * span
             kind, here = _class_of(axes, outer), slice(first, first + span)
             T.reads(x[(*outer, here)], tau[(*kind, here)], flip[w])
@@ -111,7 +111,7 @@ def _ragged(shape: tuple[int, ...], dtype: str, word_bits: int, groups: int, axe
     with IRBuilder() as builder, _packing_function(shape, dtype, word_bits, groups * words_a_group, axes) as buffers:
         x, tau, flip, words = buffers
         with T.grid(*wide((*rows, 1))) as loops, T.sblock(f"{PACK}_ragged"):
-            *outer, _ = T.axis.remap("S" * len(loops), list(loops))
+            *outer, _ = _spatial(loops)
             kind = _class_of(axes, outer)
             every = slice(0, channels)
             T.reads(x[(*outer, every)], tau[(*kind, every)], flip[slice(0, groups * words_a_group)])
@@ -122,6 +122,13 @@ def _ragged(shape: tuple[int, ...], dtype: str, word_bits: int, groups: int, axe
                 bits = _word(x, tau, outer, kind, group * depth + start, span, word_bits)
                 T.buffer_store(words, bits ^ flip[w], [*outer, w])
     return builder.get()
+
+
+def _spatial(loops: Sequence[Index] | tirx.Var) -> list[Index]:
+    """Return a block's axes for the loops around it; TVM hands out a lone loop, or axis, as it is, not as a list."""
+    if isinstance(loops, tirx.Var):
+        return [T.axis.remap("S", [loops])]
+    return list(T.axis.remap("S" * len(loops), list(loops)))
 
 
 @contextmanager

@@ -46,31 +46,68 @@ def test_a_one_dimensional_convolution_becomes_one_of_height_one(evaluate):
 
 
 @pytest.mark.parametrize(
-    ("kernel", "stride", "padding", "output_padding", "split"),
+    ("kernel", "stride", "padding", "output_padding", "dilation", "groups", "convolutions"),
     [
-        (2, 2, 0, 0, True),
-        (4, 2, 1, 0, True),
-        (3, 1, 1, 0, True),
-        (6, 3, 0, 0, True),
-        (3, 2, 1, 1, True),
-        (3, 2, 1, 0, False),
+        ((2, 2), (2, 2), (0, 0), (0, 0), (1, 1), 1, 4),
+        ((4, 4), (2, 2), (1, 1), (0, 0), (1, 1), 1, 4),
+        ((3, 3), (1, 1), (1, 1), (0, 0), (1, 1), 1, 1),
+        ((6, 6), (3, 3), (0, 0), (0, 0), (1, 1), 1, 9),
+        ((3, 3), (2, 2), (1, 1), (1, 1), (1, 1), 1, 4),
+        ((3, 3), (2, 2), (1, 1), (0, 0), (1, 1), 1, 4),  # phases of different lengths
+        ((4, 4), (2, 2), (1, 1), (0, 0), (1, 1), 2, 4),
+        ((3, 5), (2, 3), (0, 2), (1, 0), (1, 1), 4, 6),
+        ((3, 3), (1, 1), (0, 0), (0, 0), (2, 3), 1, 1),
+        ((3, 3), (2, 2), (1, 1), (0, 0), (2, 2), 1, 1),  # every second output gets nothing
+        ((3, 3), (3, 3), (2, 1), (0, 2), (2, 4), 2, 9),
+        ((2, 2), (3, 3), (0, 0), (0, 0), (1, 1), 1, 4),  # gaps between the kernels
+        ((5, 5), (2, 2), (4, 4), (0, 0), (1, 1), 1, 4),  # the padding leaves out input
+        ((1, 1), (2, 2), (0, 0), (1, 1), (1, 1), 1, 1),
     ],
 )
 def test_a_transposed_convolution_becomes_one_convolution_for_each_phase(
-    kernel, stride, padding, output_padding, split, evaluate
+    kernel, stride, padding, output_padding, dilation, groups, convolutions, evaluate
 ):
-    weight = RNG.standard_normal((4, 3, kernel, kernel)).astype(np.float32)
+    weight = RNG.standard_normal((4, 3, *kernel)).astype(np.float32)
+    options = {"output_padding": output_padding, "dilation": dilation, "groups": groups}
     before = one_call(
         (2, 4, 5, 6),
         lambda _, x: relax.op.nn.conv2d_transpose(
-            x, relax.const(weight), strides=stride, padding=padding, output_padding=output_padding
+            x, relax.const(weight), strides=stride, padding=(*padding, *padding), **options
         ),
     )
     after = split_transposed_conv2d(before)
-    assert operators(after).count("relax.nn.conv2d") == (stride * stride if split else 0)
+    assert operators(after).count("relax.nn.conv2d") == convolutions
     x = RNG.standard_normal((2, 4, 5, 6)).astype(np.float32)
     expected = torch.nn.functional.conv_transpose2d(
-        torch.from_numpy(x), torch.from_numpy(weight), None, stride, padding, output_padding
+        torch.from_numpy(x), torch.from_numpy(weight), None, stride, padding, output_padding, groups, dilation
+    )
+    np.testing.assert_allclose(evaluate(after, x), expected.numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_a_transposed_convolution_whose_weight_is_an_input_stays():
+    builder = relax.BlockBuilder()
+    x, w = (
+        relax.Var(name, relax.TensorType(shape, "float32"))
+        for name, shape in (("x", (1, 4, 5, 5)), ("w", (4, 3, 2, 2)))
+    )
+    with builder.function("main", [x, w]):
+        with builder.dataflow():
+            y = builder.emit_output(builder.emit(relax.op.nn.conv2d_transpose(x, w, strides=2)))
+        builder.emit_func_output(y)
+    assert operators(split_transposed_conv2d(builder.get())) == ["relax.nn.conv2d_transpose"]
+
+
+def test_a_one_dimensional_transposed_convolution_becomes_one_of_height_one(evaluate):
+    weight = RNG.standard_normal((4, 3, 4)).astype(np.float32)
+    before = one_call(
+        (2, 4, 7),
+        lambda _, x: relax.op.nn.conv1d_transpose(x, relax.const(weight), strides=3, padding=1, groups=2, dilation=2),
+    )
+    after = split_transposed_conv2d(widen_conv1d(before))
+    assert operators(after).count("relax.nn.conv2d") == 3
+    x = RNG.standard_normal((2, 4, 7)).astype(np.float32)
+    expected = torch.nn.functional.conv_transpose1d(
+        torch.from_numpy(x), torch.from_numpy(weight), None, 3, 1, groups=2, dilation=2
     )
     np.testing.assert_allclose(evaluate(after, x), expected.numpy(), rtol=1e-4, atol=1e-4)
 

@@ -26,9 +26,21 @@ def test_debugging_shows_the_traceback():
         finish(refuse, debug=True)
 
 
-def test_a_defect_of_ours_is_no_users_error():
+def test_a_defect_of_ours_is_one_line_and_a_file_with_the_traceback(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert finish(lambda: 1 // 0, debug=False) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "error: the command failed: ZeroDivisionError: integer division or modulo by zero; this is a defect of "
+        "tvm_bnn: the traceback, for a bug report, is in 'tvm_bnn.error.txt'; --debug shows it here\n"
+    )
+    assert "Traceback (most recent call last)" in (tmp_path / "tvm_bnn.error.txt").read_text()
+
+
+def test_a_defect_of_ours_is_raised_as_it_is_for_debugging():
     with pytest.raises(ZeroDivisionError):
-        finish(lambda: 1 // 0, debug=False)
+        finish(lambda: 1 // 0, debug=True)
 
 
 def test_ctrl_c_is_no_traceback():

@@ -14,10 +14,19 @@ import torch
 from schedules.errors import UserError
 from tvm_bnn.front_ends.torch_model.export import first_line
 
-#: Under what training scripts keep the weights, next to the epoch and the optimizer.
-_HOLDERS = ("state_dict", "model", "model_state_dict", "net")
-#: What torch.nn.DataParallel puts before every name.
-_PARALLEL = "module."
+#: Under what training scripts keep the weights, next to the epoch and the optimizer. Where there are trained weights
+#: and their running mean, the former are taken.
+_HOLDERS = (
+    *("state_dict", "model", "model_state_dict", "net", "network", "weights", "params"),
+    *("ema", "model_ema", "state_dict_ema", "ema_state_dict", "model_ema_state_dict", "params_ema"),
+    *("swa", "swa_model", "swa_state_dict"),
+)
+#: What wrappers put before every name: DataParallel, Lightning and its like, torch.compile.
+_PREFIXES = ("module.", "model.", "_orig_mod.", "net.", "network.", "ema_model.")
+#: What wrappers of a part of a model put amid names.
+_INSERTED = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
+#: What an averaged model counts, beside the weights.
+_COUNTERS = frozenset({"n_averaged", "initted", "step"})
 _MOST_NAMED = 3
 
 
@@ -29,8 +38,8 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
     module
         Its parameters keep their types: numbers of another type are converted, as PyTorch does.
     path
-        A state dict, or a dict that holds one under ``state_dict``, ``model``, ``model_state_dict`` or ``net``; all
-        names may start with ``module.``.
+        A state dict, or a dict that holds one under ``state_dict``, ``model``, ``net`` or another of ``_HOLDERS``, with
+        or without what wrappers put before the names.
 
     Raises
     ------
@@ -101,28 +110,45 @@ def _no_checkpoint(path: Path, error: Exception) -> UserError:
 
 
 def _state_dict(loaded: Any, path: Path) -> Mapping[str, Any]:
-    """Return the state dict that a checkpoint is, or holds."""
+    """Return the state dict that a checkpoint is, or holds; other tensors may lie beside what holds it."""
     if isinstance(loaded, Mapping):
-        if any(isinstance(value, torch.Tensor) for value in loaded.values()):
-            return loaded
         for holder in _HOLDERS:
             held = loaded.get(holder)
-            if isinstance(held, Mapping):
+            if isinstance(held, Mapping) and held:
                 return _state_dict(held, path)
+        if any(isinstance(value, torch.Tensor) for value in loaded.values()):
+            return loaded
     found = (
         f"a dict of {', '.join(map(repr, list(loaded)[:_MOST_NAMED])) or 'nothing'}"
         if isinstance(loaded, Mapping)
         else f"a {type(loaded).__name__}"
     )
     raise UserError(
-        f"weights '{path}' hold {found}; expected a state dict, or one under {', '.join(map(repr, _HOLDERS))}"
+        f"weights '{path}' hold {found}; expected a state dict, or one under {', '.join(map(repr, _HOLDERS[:4]))}, …"
     )
 
 
 def _without_prefix(weights: Mapping[str, Any], module: torch.nn.Module) -> Mapping[str, Any]:
-    """Strip DataParallel's prefix, unless the module's own names have it."""
-    if not all(name.startswith(_PARALLEL) for name in weights) or any(
-        name.startswith(_PARALLEL) for name in module.state_dict()
-    ):
-        return weights
-    return {name.removeprefix(_PARALLEL): value for name, value in weights.items()}
+    """Strip what wrappers put into all names, as long as the module's own names do not have it."""
+    own = set(module.state_dict())
+    for inserted in _INSERTED:
+        if not any(inserted in name for name in own):
+            weights = {name.replace(inserted, ""): value for name, value in weights.items()}
+    while not own <= weights.keys():
+        stripped = next(filter(None, (_inside(weights, own, prefix) for prefix in _PREFIXES)), None)
+        if stripped is None:
+            break
+        weights = stripped
+    return weights
+
+
+def _inside(weights: Mapping[str, Any], own: set[str], prefix: str) -> Mapping[str, Any] | None:
+    """Return what lies under a prefix, by its names without it; None if that is not the model.
+
+    It is if nothing else is there, or if it has all the model's names: a training module has a loss beside its model.
+    """
+    inside = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    if not inside or any(name.startswith(prefix) for name in own):
+        return None
+    is_all = all(name.startswith(prefix) or name in _COUNTERS for name in weights)
+    return inside if is_all or own <= inside.keys() else None

@@ -13,8 +13,14 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, InputSpec, TensorArgument
 from torch.fx import Node
 
+from schedules.defects import locate
+
 _CONSTANT_KINDS = frozenset({InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR})
 
+#: Under what a folded node's ``meta`` names the parameters and buffers that it was made of.
+_MADE_OF = "tvm_bnn_made_of"
+#: Tensors that were written into the code have such names, of no use to a reader.
+_NAMELESS = "lifted_tensor"
 #: What these hold is written before it is read, and must not make two compilations of a model differ.
 _UNINITIALIZED = ("aten.empty", "aten.new_empty")
 
@@ -28,20 +34,44 @@ def fold_constant_subgraphs(program: ExportedProgram) -> ExportedProgram:
         Decomposed to core ATen operators; the parameters it holds are not changed.
     """
     values: dict[Node, Any] = _placeholder_values(program)
+    made_of: dict[Node, tuple[str, ...]] = {node: parameters_behind(program, node) for node in values}
     graph = program.graph_module.graph
     with torch.no_grad():
         for node in graph.nodes:
             if node.op == "call_function" and _is_constant(node, values):
                 args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), lambda read: values[read])
-                value = node.target(*args, **kwargs)
+                value = _evaluated(node, args, kwargs)
+                read = [name for below in node.all_input_nodes for name in made_of[below]]
+                made_of[node] = tuple(dict.fromkeys(read))
                 values[node] = torch.zeros_like(value) if str(node.target).startswith(_UNINITIALIZED) else value
     frontier = [node for node in values if node.op == "call_function" and isinstance(values[node], torch.Tensor)]
     for node in frontier:
         if any(user not in values for user in node.users):
-            _replace(program, node, values[node])
+            _replace(program, node, values[node], made_of[node])
     graph.eliminate_dead_code()
     program.graph_module.recompile()
     return program
+
+
+def _evaluated(node: Node, args: Any, kwargs: Any) -> Any:
+    try:
+        return node.target(*args, **kwargs)  # type: ignore[operator]
+    except Exception as error:
+        locate(error, f"at node '{node.name}' ({node.target})")
+        raise
+
+
+def parameters_behind(program: ExportedProgram, node: object) -> tuple[str, ...]:
+    """Return the parameters and buffers that a constant of the program is, or was made of; none for other nodes."""
+    if not isinstance(node, Node) or node.op != "placeholder":
+        return ()
+    if _MADE_OF in node.meta:
+        names: tuple[str, ...] = node.meta[_MADE_OF]
+        return names
+    for spec in program.graph_signature.input_specs:
+        if getattr(spec.arg, "name", None) == node.name and spec.kind in _CONSTANT_KINDS and spec.target is not None:
+            return () if spec.target.startswith(_NAMELESS) else (spec.target,)
+    return ()
 
 
 def _placeholder_values(program: ExportedProgram) -> dict[Node, Any]:
@@ -66,13 +96,13 @@ def _is_constant(node: Node, values: dict[Node, Any]) -> bool:
     return all(read in values for read in node.all_input_nodes)
 
 
-def _replace(program: ExportedProgram, node: Node, value: torch.Tensor) -> None:
+def _replace(program: ExportedProgram, node: Node, value: torch.Tensor, made_of: tuple[str, ...]) -> None:
     """Let a new lifted constant take a node's place."""
     graph = program.graph_module.graph
     first = next(iter(graph.nodes))
     with graph.inserting_before(first):
         constant = graph.placeholder(f"folded_{node.name}")
-    constant.meta = dict(node.meta)
+    constant.meta = {**node.meta, _MADE_OF: made_of}
     name = f"folded.{constant.name}"
     program.constants[name] = value.detach().clone()
     argument = TensorArgument(name=constant.name)

@@ -9,7 +9,6 @@ its input really branches on its data, and is refused.
 
 from __future__ import annotations
 
-import copy
 import io
 import logging
 import sys
@@ -24,6 +23,7 @@ from torch.export import ExportedProgram
 from torch.overrides import TorchFunctionMode
 
 from schedules.errors import UserError
+from tvm_bnn.front_ends.module_copy import copied
 
 Inputs = tuple[torch.Tensor, ...]
 _READS = ("item", "__bool__", "__float__", "__int__", "__index__", "tolist")
@@ -39,7 +39,7 @@ def export_module(module: torch.nn.Module, example_inputs: Sequence[torch.Tensor
         into one graph for another reason.
     """
     inputs = tuple(example_inputs)
-    model = copy.deepcopy(module).eval()
+    model = copied(module).eval()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -50,7 +50,7 @@ def export_module(module: torch.nn.Module, example_inputs: Sequence[torch.Tensor
         scalars = _constant_scalars(module, inputs)
         try:
             with _DataAsDetach(), _Replay(scalars):
-                return torch.export.export(copy.deepcopy(module).eval(), inputs, strict=False)
+                return torch.export.export(copied(module).eval(), inputs, strict=False)
         except Exception:
             raise UserError(
                 f"model {type(module).__name__}: torch.export cannot turn it into one graph "
@@ -102,7 +102,7 @@ def _reads(module: torch.nn.Module, inputs: Inputs) -> list[tuple[object, str]]:
     try:
         with record:
             # Copies: some training code writes into its parameters and its input.
-            copy.deepcopy(module).eval()(*(value.clone() for value in inputs))
+            copied(module).eval()(*(value.clone() for value in inputs))
     except Exception as error:
         shapes = ", ".join("x".join(map(str, value.shape)) or "scalar" for value in inputs)
         raise UserError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import hashlib
 import importlib
@@ -21,7 +20,8 @@ import torch
 from torch.export import ExportedProgram
 
 from schedules.errors import UserError
-from tvm_bnn.front_ends.example_input import ExampleInput
+from tvm_bnn.front_ends.example_input import BYTES, ExampleInput
+from tvm_bnn.front_ends.module_copy import copied
 from tvm_bnn.front_ends.torch_model.checkpoint import load_weights
 from tvm_bnn.front_ends.torch_model.export import export_module, first_line
 
@@ -74,12 +74,12 @@ class Factory:
             raise UserError(f"model '{self}': the shapes of its inputs are needed: --input 1x3x224x224, one for each")
         with _importable(self._folder), contextlib.redirect_stdout(sys.stderr):
             # A copy: a factory may hand out a model that others hold as well.
-            module = copy.deepcopy(self._made())
+            module = copied(self._made())
             if self.weights is not None:
                 load_weights(module, self.weights)
             generator = torch.Generator().manual_seed(SEED)
             program = export_module(module, [each.tensor(_precision(module), generator) for each in self.inputs])
-        if not all(value.is_floating_point() for value in program.example_inputs[0]):
+        if not all(value.is_floating_point() or value.dtype in BYTES for value in program.example_inputs[0]):
             # Zeros are no inputs to verify on; without examples, verification asks for real ones.
             program.example_inputs = None
         return program

@@ -15,6 +15,8 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
 from torch.fx import Node
 
+from tvm_bnn.front_ends.torch_model.operators import spell_operators
+
 _CHECKS = ("aten._assert", "aten._linalg_check_errors", "aten.sym_constrain_range", "aten._functional_assert")
 _ARITHMETIC = frozenset(
     {"add", "sub", "rsub", "mul", "div", "maximum", "minimum", "pow", "remainder", "fmod", "where", "lerp", "addcmul"}
@@ -27,6 +29,7 @@ _COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
 def make_importable(program: ExportedProgram) -> ExportedProgram:
     """Rewrite a decomposed program in place and return it."""
     _drop_checks(program)
+    spell_operators(program)
     _select_under_masks(program)
     _select_by_sign(program)
     _promote_operands(program)

@@ -21,11 +21,12 @@ from tvm_bnn.front_ends.torch_model.archive import check_archive
 from tvm_bnn.front_ends.torch_model.constant_subgraphs import fold_constant_subgraphs
 from tvm_bnn.front_ends.torch_model.export import first_line
 from tvm_bnn.front_ends.torch_model.importable import make_importable
+from tvm_bnn.front_ends.torch_model.layer_paths import layer_paths, module_path
+from tvm_bnn.front_ends.torch_model.operators import TRANSLATIONS, decompositions
 from tvm_bnn.front_ends.torch_model.precision import stored_bytes
 from tvm_bnn.front_ends.torch_model.retrace import user_inputs
 
-_DTYPES = {torch.float32: "float32", torch.int64: "int64", torch.int32: "int32", torch.bool: "bool"}
-_LAYER_OPERATORS = re.compile(r"^(convolution|conv\d|linear|addmm|mm|bmm|matmul|baddbmm)")
+_DTYPES = {getattr(torch, name): name for name in ("float32", "int64", "int32", "int16", "int8", "uint8", "bool")}
 
 
 def read_program(path: Path, trust: bool = False) -> ExportedProgram:
@@ -82,13 +83,18 @@ def import_program(program: ExportedProgram) -> Imported:
     float_bytes = stored_bytes(program)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        decomposed = fold_constant_subgraphs(make_importable(program.run_decompositions()))
+        decomposed = fold_constant_subgraphs(make_importable(program.run_decompositions(decompositions())))
     _refuse_branches(decomposed)
     try:
-        module = from_exported_program(decomposed, run_ep_decomposition=False, unwrap_unit_return_tuple=True)
+        module = from_exported_program(
+            decomposed,
+            run_ep_decomposition=False,
+            unwrap_unit_return_tuple=True,
+            custom_convert_map=TRANSLATIONS,
+        )
     except Exception as error:
         raise UserError(_import_failure(decomposed, error)) from error
-    return Imported(_with_layer_names(module, _layer_paths(decomposed)), names, shapes, dtypes, float_bytes)
+    return Imported(_with_layer_names(module, layer_paths(decomposed)), names, shapes, dtypes, float_bytes)
 
 
 def _inputs(
@@ -132,23 +138,8 @@ def _import_failure(program: ExportedProgram, error: Exception) -> str:
 
 
 def _place(node: torch.fx.Node) -> str:
-    path = _module_path(node)
+    path = module_path(node)
     return f"module '{path}'" if path else "the model's forward"
-
-
-def _module_path(node: torch.fx.Node) -> str:
-    """Return the path of the innermost module that a node was traced in."""
-    stack = list((node.meta.get("nn_module_stack") or {}).values())
-    return str(stack[-1][0]) if stack else ""
-
-
-def _layer_paths(program: ExportedProgram) -> list[str]:
-    """Return the module path of every convolution and matrix product, in order."""
-    return [
-        _module_path(node) or node.name
-        for node in program.graph.nodes
-        if node.op == "call_function" and _LAYER_OPERATORS.match(getattr(node.target, "__name__", ""))
-    ]
 
 
 def _with_layer_names(module: tvm.IRModule, paths: list[str]) -> tvm.IRModule:

@@ -26,8 +26,12 @@ def complaint_of(module, path):
     return str(caught.value)
 
 
+def under(prefix, weights):
+    return {f"{prefix}{name}": value for name, value in weights.items()}
+
+
 def parallel(weights):
-    return {f"module.{name}": value for name, value in weights.items()}
+    return under("module.", weights)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +44,20 @@ def parallel(weights):
         lambda weights: {"net": parallel(weights), "acc": 93.1},
         lambda weights: {"state_dict": parallel(weights)},
         parallel,
+        lambda weights: {"state_dict": weights, "best_acc1": torch.tensor(0.7)},
+        lambda weights: {"best_acc1": torch.tensor(0.7), "model": parallel(weights), "epoch": 3},
+        lambda weights: {"state_dict": under("model.", weights), "hyper_parameters": {}},
+        lambda weights: {"state_dict": {**under("model.", weights), "loss.weight": torch.ones(3)}},
+        lambda weights: under("_orig_mod.", weights),
+        lambda weights: under("module._orig_mod.", weights),
+        lambda weights: under("module.model.", weights),
+        lambda weights: {name.replace(".", "._orig_mod.", 1): value for name, value in weights.items()},
+        *(
+            lambda weights, holder=holder: {holder: weights, "epoch": 1}
+            for holder in ("ema", "model_ema", "state_dict_ema", "swa_state_dict")
+        ),
+        lambda weights: {"ema": {name: value + 1 for name, value in weights.items()}, "model": weights},
+        lambda weights: {**parallel(weights), "n_averaged": torch.tensor(7)},
     ],
 )
 def test_the_weights_are_found_wherever_training_scripts_put_them(path, wrapped):
@@ -54,6 +72,18 @@ def test_a_prefix_that_is_the_modules_own_stays(path):
     torch.save(source.state_dict(), path)
     load_weights(module, path)
     assert torch.equal(module.module[0].weight, source.module[0].weight)
+
+
+def test_a_part_of_the_model_under_a_prefix_is_not_the_model(path):
+    weights = under("model.", network().state_dict())
+    del weights["model.0.bias"]
+    torch.save({**weights, "loss.weight": torch.ones(3)}, path)
+    assert "6 missing" in complaint_of(network(), path)
+
+
+def test_other_weights_beside_a_prefix_are_not_dropped(path):
+    torch.save({**network().state_dict(), "model.2.weight": torch.ones(3)}, path)
+    assert "1 not in the model (model.2.weight)" in complaint_of(network(), path)
 
 
 def test_half_precision_numbers_go_into_float32_parameters_as_they_are(path):

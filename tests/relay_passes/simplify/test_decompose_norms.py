@@ -3,7 +3,7 @@ from tvm import relax
 from tvm.script import ir as I
 from tvm.script import relax as R
 
-from relay_passes.simplify.decompose_batch_norm import decompose_batch_norm
+from relay_passes.simplify.decompose_norms import decompose_norms
 
 GAMMA, BETA, MEAN, VARIANCE = (
     relax.const(np.array(values, np.float32)) for values in ([2, -1], [1, 0], [3, 4], [3, 8])
@@ -36,7 +36,7 @@ def test_statistics_become_one_slope_and_one_offset_per_channel(expect):
                 R.output(y)
             return y
 
-    expect(decompose_batch_norm, Before, Expected)
+    expect(decompose_norms, Before, Expected)
 
 
 def test_statistics_that_are_inputs_stay(expect):
@@ -52,4 +52,4 @@ def test_statistics_that_are_inputs_stay(expect):
                 R.output(y)
             return y
 
-    expect(decompose_batch_norm, Before, Before)
+    expect(decompose_norms, Before, Before)
