@@ -3,7 +3,8 @@
 Activations are NHWC with channels last, convolution weights are OHWI. Two families:
 
 canonical, on sign tensors
-    ``bnn.sign``, ``bnn.conv2d``, ``bnn.dense``, ``bnn.matmul``
+    ``bnn.sign``, ``bnn.conv2d``, ``bnn.dense``, ``bnn.matmul``; ``bnn.at_border`` reads a constant of every kind of
+    position
 packed, on words (see :mod:`schedules.kernels.binary.bits`)
     ``bnn.pack``, ``bnn.packed_conv2d``, ``bnn.packed_dense``, ``bnn.packed_matmul``; ``bnn.count_conv2d``,
     ``bnn.count_dense`` and ``bnn.count_matmul`` stop at the popcount; ``bnn.any_pool`` is the maximum of bits. The four
@@ -33,8 +34,9 @@ from tvm import relax
 from tvm.script import relax as R
 
 from schedules.kernels.binary.bconv2d import count_dtype
+from schedules.kernels.binary.bitpack import BorderAxes
 from schedules.kernels.binary.bits import words_for
-from schedules.kernels.window import Window
+from schedules.kernels.window import Axis, Window
 from schedules.machines.dot import Dot
 
 Expr: TypeAlias = relax.Expr
@@ -129,6 +131,24 @@ def pack(
     """
     flat = [value for axis in classes for value in axis]
     return call("pack", [x, tau, flip], word_bits=word_bits, groups=groups, classes=flat)
+
+
+def class_attribute(axis: Axis) -> list[int]:
+    """Return an axis as ``classes`` of :func:`pack` and :func:`at_border` has it: output positions, clipped ends."""
+    return [axis.out, *(axis.clipped if axis.clipped is not None else (-1, -1))]
+
+
+def classes_of(node: relax.Call) -> BorderAxes | None:
+    """Return the axes whose border classes a call distinguishes, None if there are none."""
+    if not node.attrs["classes"]:
+        return None
+    rows, top, bottom, columns, left, right = (int(value) for value in node.attrs["classes"])
+    return (rows, top, bottom), (columns, left, right)
+
+
+def at_border(table: Expr, axes: Sequence[Axis]) -> relax.Call:
+    """Read a ``(row classes, column classes, channels)`` table at each position of two axes; NHWC of one sample."""
+    return call("at_border", [table], classes=[value for axis in axes for value in class_attribute(axis)])
 
 
 def any_pool(words: Expr, flip: Expr, window: Window) -> relax.Call:
@@ -268,6 +288,11 @@ def _infer_pack(node: relax.Call) -> relax.TensorType:
     return relax.TensorType((*outer, words), f"uint{word_bits}")
 
 
+def _infer_at_border(node: relax.Call) -> relax.TensorType:
+    rows, _, _, columns, _, _ = (int(value) for value in node.attrs["classes"])
+    return relax.TensorType((1, rows, columns, shape_of(node.args[0])[-1]), dtype_of(node.args[0]))
+
+
 def _infer_any_pool(node: relax.Call) -> relax.TensorType:
     return _convolved(node, shape_of(node.args[0])[-1], dtype_of(node.args[0]))
 
@@ -320,6 +345,7 @@ _OPERATORS: dict[str, tuple[Callable[..., relax.Call], _Infer]] = {
     "dense": (dense, _infer_dense),
     "matmul": (matmul, _infer_matmul),
     "pack": (pack, _infer_pack),
+    "at_border": (at_border, _infer_at_border),
     "any_pool": (any_pool, _infer_any_pool),
     "packed_matmul": (packed_matmul, _infer_matmul),
     "count_matmul": (count_matmul, _infer_count_matmul),

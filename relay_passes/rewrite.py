@@ -70,7 +70,7 @@ def array_of(constant: Expr) -> npt.NDArray[Any]:
 
 def constant(values: npt.NDArray[Any]) -> Expr:
     """Return a constant tensor with those values and their dtype."""
-    return relax.const(np.ascontiguousarray(values), str(values.dtype))
+    return relax.const(np.asarray(values, order="C"), str(values.dtype))
 
 
 def with_span(value: Expr, span: tvm.ir.Span | None) -> Expr:

@@ -16,16 +16,21 @@ from tvm_bnn.command_line.packages import require
 
 if TYPE_CHECKING:  # which imports PyTorch
     from experiments.families.family import Family
+    from tvm_bnn.compile.reporting.compilation_report import LayerRow
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What became of one family: layers found binary, layers on bit planes, and how the model compares with PyTorch."""
+    """What became of one family: layers found binary, layers on bit planes, and how the model compares with PyTorch.
+
+    ``layers`` are those of the report, none if the model was refused.
+    """
 
     family: Family
     found: int
     on_planes: int
     parity: str
+    layers: tuple[LayerRow, ...] = ()
 
     @property
     def is_right(self) -> bool:
@@ -55,8 +60,9 @@ def compile_family(family: Family, target: str, folder: Path) -> Row:
     found = sum(layer.binary for layer in compiled.report.layers)
     on_planes = sum(layer.runs_on_bits and not layer.binary for layer in compiled.report.layers)
     if parity is None:
-        return Row(family, found, on_planes, compiled.report.not_verified)
-    return Row(family, found, on_planes, f"{parity.right}/{parity.samples}, max |Δ| {parity.max_difference:.1e}")
+        return Row(family, found, on_planes, compiled.report.not_verified, compiled.report.layers)
+    agreement = f"{parity.right}/{parity.samples}, max |Δ| {parity.max_difference:.1e}"
+    return Row(family, found, on_planes, agreement, compiled.report.layers)
 
 
 def main(target: str = "native", only: str = "") -> int:

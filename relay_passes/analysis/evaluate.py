@@ -64,8 +64,9 @@ def _leaky(node: relax.Call, x: Array) -> Array:
     return np.where(x > 0, x, x * x.dtype.type(node.attrs.alpha))
 
 
-#: NumPy has none.
-_erf = np.vectorize(math.erf, otypes=[np.float64])
+def _erf(x: Array) -> Array:
+    """Return the error function of each number in float64; NumPy has none."""
+    return np.fromiter(map(math.erf, x.ravel().tolist()), np.float64, x.size).reshape(x.shape)
 
 
 def _gelu(x: Array) -> Array:

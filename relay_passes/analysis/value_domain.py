@@ -86,8 +86,7 @@ class ValueDomains:
     def values(self, value: Expr) -> Values:
         """Return what is known of a constant, a tuple, or a variable seen before."""
         if is_constant(value):
-            numbers = np.unique(array_of(value).astype(float))
-            return listed(numbers.tolist()) if len(numbers) else ANY
+            return v.of_array(array_of(value))
         if isinstance(value, relax.Tuple):
             return union(*(self.values(field) for field in value.fields))
         if isinstance(value, relax.TupleGetItem):

@@ -6,14 +6,17 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 #: The values a tensor can take; None stands for too many to list.
 Domain: TypeAlias = frozenset[float] | None
 
 MOST_VALUES = 16
+#: Of a constant that are listed at a time: most weights take too many values already among the first ones.
+_PORTION = 1 << 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +51,23 @@ def listed(values: Iterable[float]) -> Values:
     """Return what is known of a tensor that takes exactly these values, which may be many."""
     few = frozenset(values)
     return Values(few if len(few) <= MOST_VALUES else None, min(few), max(few), 0.0 in few)
+
+
+def of_array(array: npt.NDArray[Any]) -> Values:
+    """Return what is known of a constant; listing stops where its values are too many."""
+    flat = array.ravel()
+    low, high = (float(flat.min()), float(flat.max())) if flat.size else (math.nan, math.nan)
+    if math.isnan(low) or math.isnan(high):
+        return ANY
+    few: set[float] = set()
+    size = _PORTION
+    while flat.size and len(few) <= MOST_VALUES:
+        few.update(np.unique(flat[:size]).astype(float).tolist())
+        # Few values take as many steps as a logarithm; many are seen at once.
+        flat, size = flat[size:], 2 * size
+    if len(few) <= MOST_VALUES:
+        return listed(few)
+    return Values(None, low, high, bool((array == 0).any()))
 
 
 def union(*parts: Values) -> Values:

@@ -8,8 +8,9 @@ In general ``x = m + sum of c_i s_i`` and ``w = v + sum of alpha_j t_j`` with si
     conv(x, w) = sum of alpha_j c_i conv(s_i, t_j) + m sum of alpha_j conv(1, t_j)
                + v (sum of c_i conv(s_i, 1) + m conv(1, 1)).
 
-The convolutions of ones are constants; ``v`` is 0 but for weights with an offset. Where the scales are whole multiples
-of one of them, as in quantization, the sum is an integer and exact.
+The convolutions of ones are constants, of each kind of position if they are padded (``bnn.at_border``); ``v`` is 0 but
+for weights with an offset. Where the scales are whole multiples of one of them, as in quantization, the sum is an
+integer and exact.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from relay_passes.analysis.planes import TOLERANCE, Planes
 from relay_passes.analysis.weight_planes import WeightPlanes
 from relay_passes.domain_rewriter import DomainRewriter
 from relay_passes.rewrite import Expr, constant, named, op_name
-from schedules.kernels import reference
+from schedules.kernels.binary.border import sums_within
 from schedules.kernels.window import Window
 
 Signs = npt.NDArray[np.float32]
@@ -88,7 +89,7 @@ class _Binarize(DomainRewriter):
         """Return the sum of the terms that are not zero."""
         scaled = self._sum(node, x, weight.signs, weight.scales)
         if x.offset:
-            scaled = relax.op.add(self.emit(scaled), _of_ones(node, x, weight.signs, weight.scales))
+            scaled = relax.op.add(self.emit(scaled), self._of_ones(node, x, weight.signs, weight.scales))
         if not weight.offset.any():
             return scaled
         # The sum of a window is one for all channels; each group has its own, which its channels then repeat.
@@ -96,7 +97,7 @@ class _Binarize(DomainRewriter):
         ones, unit = np.ones((1, sums, *weight.signs.shape[2:]), np.float32), np.ones((1, sums), np.float32)
         window_sum = self.emit(self._sum(node, x, ones, unit))
         if x.offset:
-            window_sum = self.emit(relax.op.add(window_sum, _of_ones(node, x, ones, unit)))
+            window_sum = self.emit(relax.op.add(window_sum, self._of_ones(node, x, ones, unit)))
         shifted = self.emit(relax.op.multiply(window_sum, constant(weight.offset)))
         return relax.op.add(self.emit(scaled), shifted)
 
@@ -182,6 +183,21 @@ class _Binarize(DomainRewriter):
         ]
         return self._weighted(pairs)
 
+    def _of_ones(self, node: relax.Call, x: _Operand, weights: Signs, scales: Signs) -> Expr:
+        """Return ``offset`` times what the layer would make of ones, with padding as the planes see it."""
+        factors = scales * np.float32(x.offset)
+        if op_name(node) == "relax.matmul":
+            return constant((weights.sum(axis=2) * factors).sum(axis=0))
+        window = window_of_nhwc(node)
+        if x.pad_sign == -1 or not any(window.padding):
+            return constant((weights.sum(axis=(2, 3, 4)) * factors).sum(axis=0))
+        _, height, width, _ = dialect.shape_of(node.args[0])
+        sums = [sums_within(plane, window, height, width).astype(np.float32) for plane in weights]
+        table = np.asarray(sum(one * factor for one, factor in zip(sums, factors, strict=True)))
+        if table.shape[:2] == (1, 1):
+            return constant(table[0, 0])
+        return self.emit(dialect.at_border(constant(table), window.axes(height, width)))
+
     def _weighted(self, pairs: Sequence[tuple[relax.Var, Signs]]) -> relax.Call:
         """Return the sum of integers times scales: of integers, and scaled once, where the scales allow it."""
         unit = np.min([np.abs(scale) for _, scale in pairs], axis=0)
@@ -214,20 +230,6 @@ def _multiple(scale: Signs, unit: Signs) -> int | None:
     ratios = scale[used].astype(np.float64) / unit[used]
     whole = round(float(ratios[0]))
     return whole if (np.abs(ratios - whole) <= TOLERANCE).all() else None
-
-
-def _of_ones(node: relax.Call, x: _Operand, weights: Signs, scales: Signs) -> Expr:
-    """Return ``offset`` times what the layer would make of ones, with padding as the planes see it."""
-    factors = scales * np.float32(x.offset)
-    if op_name(node) == "relax.matmul":
-        return constant((weights.sum(axis=2) * factors).sum(axis=0))
-    window = window_of_nhwc(node)
-    if x.pad_sign == -1 or not any(window.padding):
-        return constant((weights.sum(axis=(2, 3, 4)) * factors).sum(axis=0))
-    _, height, width, channels = dialect.shape_of(node.args[0])
-    ones = np.ones((1, height, width, channels), np.float32)
-    sums = [reference.conv2d(ones, plane, window, groups_of(node)).astype(np.float32) for plane in weights]
-    return constant(sum(one * factor for one, factor in zip(sums, factors, strict=True)))
 
 
 def window_of_nhwc(node: relax.Call) -> Window:

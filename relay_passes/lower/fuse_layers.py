@@ -4,8 +4,9 @@ Before: ``d = packed_conv2d(..); a = multiply(d, s); y = add(a, r); p = pack(y, 
 After:  ``main`` calls a private function that holds the four and returns what others read of ``y`` and ``p``.
 
 Each group becomes one kernel, so between two grouped operators nothing crosses memory. A tensor whose channels are
-repeated, ``tile(r)``, is repeated as it is read. Where all that is kept of a layer's result are its bits and the mean
-of every two rows and columns, as in front of a layer of stride two, the kernel averages too.
+repeated, ``tile(r)``, is repeated as it is read, and so is a constant of every kind of position. Where all that is kept
+of a layer's result are its bits and the mean of every two rows and columns, as in front of a layer of stride two, the
+kernel averages too.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Group:
     outputs
         What is read outside: the result, its packed forms, or both.
     repeated
-        Bindings that repeat a tensor's channels for the members; other groups may have them as well.
+        Bindings that repeat a tensor's values for the members; other groups may have them as well.
     """
 
     name: str
@@ -183,7 +184,7 @@ class _Graph:
         return Group(name, body, result, tuple(outputs), self._repeated(members))
 
     def _repeated(self, members: list[Binding]) -> tuple[Binding, ...]:
-        """Return what repeats channels for elementwise members alone: a layer reads its input more than once."""
+        """Return what repeats values for elementwise members alone: a layer reads its input more than once."""
         read: dict[bool, set[relax.Var]] = {True: set(), False: set()}
         for member in members:
             read[_is_elementwise(member.value)].update(_vars_in(member.value))
@@ -235,7 +236,7 @@ def _is_pack(value: Expr) -> bool:
 
 
 def _is_repeated(value: Expr) -> bool:
-    return op_name(value) == "relax.tile"
+    return op_name(value) in {"relax.tile", "relax.bnn.at_border"}
 
 
 def _kernel_function(group: Group, inputs: Sequence[Expr]) -> relax.Function:

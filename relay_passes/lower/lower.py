@@ -11,7 +11,7 @@ from typing import Any
 import tvm
 from tvm import relax, te
 
-from relay_passes.dialect import dtype_of, shape_of, window_of
+from relay_passes.dialect import classes_of, dtype_of, shape_of, window_of
 from schedules.amx.blocks import Layer
 from schedules.amx.counts import counts
 from schedules.amx.tiles import LANES
@@ -26,6 +26,7 @@ from schedules.kernels.binary.bconv2d import (
     row_dots,
 )
 from schedules.kernels.binary.bitpack import bitpack
+from schedules.kernels.binary.border import at_border
 from schedules.kernels.convolution import first_channels
 from schedules.kernels.floats import planes, winograd
 from schedules.kernels.floats.conv2d import conv2d, dense, two_valued_conv2d, two_valued_dense
@@ -53,12 +54,8 @@ def _kernel(meaning: Callable[..., Any], options: Callable[[relax.Call], list[An
 
 def _pack(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
     x = node.args[0]
-    axes = None
-    if node.attrs["classes"]:
-        rows, top, bottom, columns, left, right = (int(value) for value in node.attrs["classes"])
-        axes = (rows, top, bottom), (columns, left, right)
     word_bits, groups = _sizes(node, "word_bits", "groups")
-    function = bitpack(shape_of(x), dtype_of(x), word_bits, groups, axes)
+    function = bitpack(shape_of(x), dtype_of(x), word_bits, groups, classes_of(node))
     return relax.call_tir(builder.add_func(function, "bitpack"), list(node.args), out_ty=node.ty)
 
 
@@ -183,6 +180,7 @@ _RULES: dict[str, _Legalize] = {
     "tiled_dense": _in_tiles(_tiled_dense),
     "tiled_count_conv2d": _in_tiles(None),
     "tiled_count_dense": _in_tiles(None),
+    "at_border": _kernel(at_border, lambda node: [classes_of(node)]),
     "any_pool": _kernel(any_pool, lambda node: [window_of(node)]),
     "count_matmul": _kernel(count_matmul, lambda node: _sizes(node, "lanes", "rows")),
     "packed_matmul": _kernel(bmatmul, lambda node: _sizes(node, "depth", "lanes")),

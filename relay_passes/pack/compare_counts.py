@@ -22,7 +22,6 @@ from tvm import relax
 from relay_passes import dialect
 from relay_passes.rewrite import Expr, Rewriter, array_of, bindings, constant, op_name
 from schedules.kernels.binary import bits
-from schedules.kernels.window import Axis
 
 _CONVOLUTION, _PRODUCT = "relax.bnn.packed_conv2d", "relax.bnn.packed_matmul"
 _LAYERS = frozenset({_CONVOLUTION, "relax.bnn.packed_dense", _PRODUCT})
@@ -79,7 +78,7 @@ class _Compare(Rewriter):
             return dialect.pack(
                 counts, _fitting(limits[0, 0], dialect.dtype_of(counts)), constant(opposite), word_bits, groups
             )
-        classes = [_class_attribute(axis) for axis in axes]
+        classes = [dialect.class_attribute(axis) for axis in axes]
         fitting = _fitting(limits, dialect.dtype_of(counts))
         return dialect.pack(counts, fitting, constant(opposite), word_bits, groups, classes)
 
@@ -121,11 +120,6 @@ def _limits(border: npt.NDArray[np.integer], tau: npt.NDArray[np.integer]) -> np
 def _fitting(limits: npt.NDArray[np.int64], dtype: str) -> Expr:
     """Return limits in the dtype of the counts; no count is below zero, and none reaches the dtype's largest value."""
     return constant(np.clip(limits, 0, np.iinfo(dtype).max).astype(dtype))
-
-
-def _class_attribute(axis: Axis) -> list[int]:
-    """Return what :func:`relay_passes.dialect.pack` needs to find a position's border class."""
-    return [axis.out, *(axis.clipped if axis.clipped is not None else (-1, -1))]
 
 
 def compare_counts(module: tvm.IRModule) -> tvm.IRModule:

@@ -34,9 +34,12 @@ def packed_weights(
 ) -> tuple[npt.NDArray[np.unsignedinteger], npt.NDArray[np.int32]]:
     """Return a convolution's ``(O, ...)`` sign tensor in words, blocked, and its border table filled up to match.
 
-    One vector of output channels reads one group's inputs, which may leave a block fewer lanes.
+    One vector of output channels reads one group's inputs, which may leave a block fewer lanes. So do a few channels:
+    other lanes would count for nobody, and be most of what the layer stores.
     """
-    lanes = isa.binary_lanes if groups == 1 else int(np.gcd(len(signs) // groups, isa.binary_lanes))
+    lanes = int(np.gcd(len(signs) // groups, isa.binary_lanes))
+    if groups == 1:
+        lanes = min(isa.binary_lanes, 1 << (len(signs) - 1).bit_length())
     filled = np.pad(border, ((0, 0), (0, 0), (0, -len(signs) % lanes)))
     return block_channels(bits.pack(signs, isa.word_bits), lanes), filled
 

@@ -3,6 +3,7 @@
 Before: ``scale = reshape(const, (1, C, 1, 1))``. After: ``scale`` is a constant.
 Before: ``y = x + 0 * noise(x)``.                 After: ``y = x``.
 Before: ``where(x >= 0, full_like(x, 1), z)``.    After: ``where(x >= 0, 1, z)``.
+Before: ``x + broadcast_to(b, shape of x)``.      After: ``x + b``, as small as it was written.
 TVM's own FoldConstant compiles every operator; on a ResNet-18 NumPy is twenty times as fast.
 """
 
@@ -25,7 +26,7 @@ class _Fold(Rewriter):
         self._numbers: dict[Expr, Array | None] = {}
 
     def call(self, node: relax.Call) -> Expr:
-        node = self._with_numbers(node)
+        node = self._with_small_constants(self._with_numbers(node))
         neutral = self._without_zeros(node)
         return self._folded(node) if neutral is None else neutral
 
@@ -43,6 +44,15 @@ class _Fold(Rewriter):
             arg if number is None else relax.const(number, str(number.dtype))
             for arg, number in zip(node.args, numbers, strict=True)
         ]
+        return relax.Call(node.op, args, node.attrs, node.ty_args, node.span)
+
+    def _with_small_constants(self, node: relax.Call) -> relax.Call:
+        """Return an elementwise call whose constants repeat no values that broadcasting repeats."""
+        variables = [arg for arg in node.args if is_tensor(arg) and not is_constant(arg)]
+        if op_name(node) not in ELEMENTWISE or not variables:
+            return node
+        shape = np.broadcast_shapes(*map(shape_of, variables))
+        args = [_without_repetition(arg, shape) if is_constant(arg) and is_tensor(arg) else arg for arg in node.args]
         return relax.Call(node.op, args, node.attrs, node.ty_args, node.span)
 
     def _number(self, value: Expr) -> Array | None:
@@ -84,6 +94,34 @@ class _Fold(Rewriter):
         if not tensors or not all(is_constant(arg) for arg in tensors) or not can_evaluate(node):
             return node
         return constant(evaluate(node, [array_of(arg) for arg in tensors]))
+
+
+def _without_repetition(value: Expr, shape: tuple[int, ...]) -> Expr:
+    array = array_of(value)
+    small = without_repetition(array, shape)
+    return value if small is array else constant(small)
+
+
+def without_repetition(array: Array, shape: tuple[int, ...]) -> Array:
+    """Return an array with one entry of each axis along which all are equal, if ``shape`` has its extent there.
+
+    What is left is the array again where it is broadcast beside something of that shape: one number, if all are equal.
+    An array with entries along one axis only is left alone. It has a number for each channel, whatever the numbers are.
+    """
+    if sum(extent > 1 for extent in array.shape) <= 1:
+        return array
+    small = array
+    beside = (1,) * (array.ndim - len(shape)) + shape[max(0, len(shape) - array.ndim) :]
+    for axis, extent in enumerate(beside):
+        first = small.take([0], axis)
+        # By their bits: a zero is not minus zero, and what is no number equals itself.
+        if 1 < array.shape[axis] == extent and (_bits(small) == _bits(first)).all():
+            small = first
+    return small.reshape(()) if small.size == 1 and array.ndim <= len(shape) else small
+
+
+def _bits(array: Array) -> Array:
+    return array if array.dtype == np.bool_ else array.view(f"u{array.dtype.itemsize}")
 
 
 def fold_constants(module: tvm.IRModule) -> tvm.IRModule:

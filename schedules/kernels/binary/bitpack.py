@@ -75,7 +75,7 @@ def _classes(size: int, lead: int, trail: int) -> int:
     return size if lead < 0 else lead + trail + 1
 
 
-def _class_of(axes: BorderAxes | None, outer: Sequence[Index]) -> list[Index]:
+def class_of(axes: BorderAxes | None, outer: Sequence[Index]) -> list[Index]:
     """Return the border classes of a position, by which its limits are found."""
     if axes is None:
         return []
@@ -95,7 +95,7 @@ def _by_vectors(
         with T.grid(*wide((*rows, channels // span))) as loops, T.sblock(PACK_WORDS):
             *outer, w = _spatial(loops)
             first = w * span
-            kind, here = _class_of(axes, outer), slice(first, first + span)
+            kind, here = class_of(axes, outer), slice(first, first + span)
             T.reads(x[(*outer, here)], tau[(*kind, here)], flip[w])
             T.writes(words[(*outer, w)])
             bits = _word(x, tau, outer, kind, first, span, word_bits)
@@ -112,7 +112,7 @@ def _ragged(shape: tuple[int, ...], dtype: str, word_bits: int, groups: int, axe
         x, tau, flip, words = buffers
         with T.grid(*wide((*rows, 1))) as loops, T.sblock(f"{PACK}_ragged"):
             *outer, _ = _spatial(loops)
-            kind = _class_of(axes, outer)
+            kind = class_of(axes, outer)
             every = slice(0, channels)
             T.reads(x[(*outer, every)], tau[(*kind, every)], flip[slice(0, groups * words_a_group)])
             T.writes(words[(*outer, slice(0, groups * words_a_group))])

@@ -3,7 +3,7 @@ import pytest
 from tvm import relax
 
 from relay_passes.analysis.value_domain import ValueDomains
-from relay_passes.analysis.values import Values, describe, listed, union
+from relay_passes.analysis.values import Values, describe, listed, of_array, union
 
 SHAPE = (1, 4, 4, 2)
 #: More values than a domain lists, but one magnitude for each of 20 output channels.
@@ -146,3 +146,22 @@ def test_a_zero_of_another_tensor_is_not_replaced():
         return relax.op.where(condition, relax.const(1.0), sign)
 
     assert domain_of(make) == {-1, 0, 1}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
+@pytest.mark.parametrize("size", [1, 4096, 4097, 70_000])
+@pytest.mark.parametrize("count", [1, 2, 16, 17, 5000])
+def test_a_constant_is_known_by_its_values_wherever_they_stand(dtype, size, count):
+    array = (np.random.default_rng(count).integers(0, count, size) - count // 2).astype(dtype)
+    assert of_array(array.reshape(1, -1)) == listed(array.astype(float).tolist())
+
+
+def test_a_constant_of_which_only_the_last_value_differs_takes_two_values():
+    array = np.ones(50_000, np.float32)
+    array[-1] = 0
+    assert of_array(array) == Values(frozenset({0.0, 1.0}), 0.0, 1.0, True)
+
+
+@pytest.mark.parametrize("array", [np.zeros((0,), np.float32), np.array([1, np.nan], np.float32)])
+def test_nothing_is_known_of_no_values_and_of_no_numbers(array):
+    assert of_array(array) == Values()

@@ -246,3 +246,17 @@ def test_a_channel_of_zeros_has_scale_zero():
     assert weight.scales.tolist() == [[0, 1]]
     assert weight.offset.tolist() == [0, 0]
     assert (np.abs(weight.signs) == 1).all()
+
+
+@pytest.mark.parametrize("weight", [W_SIGNS, W_OFFSET, W_LADDER], ids=["signs", "offset", "ladder"])
+@pytest.mark.parametrize("activation", [two_values, two_learned_bases])
+def test_what_an_offset_leaves_at_borders_is_stored_once_for_each_kind_of_position(activation, weight):
+    tables = []
+
+    def find(node):
+        if isinstance(node, relax.Call) and getattr(node.op, "name", "") == "relax.bnn.at_border":
+            tables.append(tuple(int(extent) for extent in node.args[0].ty.shape))
+
+    after = binarize(module_of(weight, activation))
+    relax.analysis.post_order_visit(after["main"], find)
+    assert {table[:2] for table in tables} == {(3, 3)}
