@@ -238,14 +238,21 @@ def _sum(node: relax.Call, operands: Sequence[Values]) -> Values:
     return Values(zeros=zeros)
 
 
+def _multiply_add(node: relax.Call, operands: Sequence[Values]) -> Values:
+    """Bound a product and a sum: zeros stay where nothing is added to them."""
+    x, a, b = operands
+    zeros = (x.zeros or a.zeros) and b.zeros
+    return _moved(node, operands, zeros) if a.is_one_number and b.is_one_number else Values(zeros=zeros)
+
+
 def _moved(node: relax.Call, operands: Sequence[Values], zeros: bool) -> Values:
     """Return the bounds of a tensor scaled or shifted by one number."""
     dtype = str(node.args[0].ty.dtype)
     if not dtype.startswith("float"):
         dtype = "float64"  # a bound may be infinite
     corners = [
-        evaluate(node, [np.array(left, dtype), np.array(right, dtype)]).astype(float).item()
-        for left, right in itertools.product(*((operand.low, operand.high) for operand in operands))
+        evaluate(node, [np.array(end, dtype) for end in ends]).astype(float).item()
+        for ends in itertools.product(*((operand.low, operand.high) for operand in operands))
     ]
     if any(math.isnan(corner) for corner in corners):
         return Values(zeros=zeros)
@@ -264,4 +271,5 @@ _BOUNDS: dict[str, _Rule] = {
     "minimum": _extreme(min),
     **dict.fromkeys(("multiply", "divide"), _product),
     **dict.fromkeys(("add", "subtract"), _sum),
+    "bnn.multiply_add": _multiply_add,
 }

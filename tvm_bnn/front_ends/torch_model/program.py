@@ -14,6 +14,7 @@ from tvm.relax.frontend.torch import from_exported_program
 
 from relay_passes.analysis.layers import is_layer
 from relay_passes.rewrite import MAIN, bindings
+from relay_passes.simplify.decompose_batch_norm import fuse_batch_norm
 from schedules.errors import UserError
 from tvm_bnn.front_ends.layer_names import with_layer_names
 from tvm_bnn.front_ends.source import Imported
@@ -78,7 +79,8 @@ def import_program(program: ExportedProgram) -> Imported:
         module = from_exported_program(decomposed, run_ep_decomposition=False, unwrap_unit_return_tuple=True)
     except Exception as error:
         raise UserError(_import_failure(decomposed, error)) from error
-    return Imported(_with_layer_names(module, _layer_paths(decomposed)), names, shapes, dtypes, float_bytes)
+    module = fuse_batch_norm(_with_layer_names(module, _layer_paths(decomposed)))
+    return Imported(module, names, shapes, dtypes, float_bytes)
 
 
 def _inputs(
