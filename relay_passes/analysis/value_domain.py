@@ -44,7 +44,7 @@ _MEANS = ("nn.avg_pool2d", "nn.adaptive_avg_pool2d", "mean")
 #: What is zero everywhere is as far from its mean: the offset alone is left of it, the last operand.
 _NORMS = ("nn.layer_norm", "nn.group_norm", "nn.instance_norm")
 #: Activations that round to zero far from it.
-_SATURATING = ("nn.gelu", "nn.gelu_tanh", "nn.silu")
+_SATURATING = ("nn.gelu", "nn.gelu_tanh", "nn.silu", "sigmoid")
 
 
 class ValueDomains:
