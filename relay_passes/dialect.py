@@ -4,7 +4,7 @@ Activations are NHWC with channels last, convolution weights are OHWI. Two famil
 
 canonical, on sign tensors
     ``bnn.sign``, ``bnn.conv2d``, ``bnn.dense``, ``bnn.matmul``; ``bnn.at_border`` reads a constant of every kind of
-    position
+    position, and ``bnn.multiply_add`` is a batch norm
 packed, on words (see :mod:`schedules.kernels.binary.bits`)
     ``bnn.pack``, ``bnn.packed_conv2d``, ``bnn.packed_dense``, ``bnn.packed_matmul``; ``bnn.count_conv2d``,
     ``bnn.count_dense`` and ``bnn.count_matmul`` stop at the popcount; ``bnn.any_pool`` is the maximum of bits. The four
@@ -93,6 +93,11 @@ def window_attrs(window: Window) -> dict[str, list[int]]:
 def sign(x: Expr, zero: int = 1) -> relax.Call:
     """+1 where ``x`` > 0, -1 where it is negative, and ``zero`` (+1 or -1) where it is 0; shape and dtype of ``x``."""
     return call("sign", [x], zero=zero)
+
+
+def multiply_add(x: Expr, a: Expr, b: Expr) -> relax.Call:
+    """``x * a + b`` with one rounding, as PyTorch's batch norm has it; ``a`` and ``b`` are broadcast to ``x``."""
+    return call("multiply_add", [x, a, b])
 
 
 def conv2d(signs: Expr, weight: Expr, window: Window, groups: int, pad_sign: int = 0) -> relax.Call:
@@ -341,6 +346,7 @@ def _infer_on_rows(dtype: str) -> _Infer:
 
 _OPERATORS: dict[str, tuple[Callable[..., relax.Call], _Infer]] = {
     "sign": (sign, _infer_sign),
+    "multiply_add": (multiply_add, _infer_sign),
     "conv2d": (conv2d, _infer_conv2d),
     "dense": (dense, _infer_dense),
     "matmul": (matmul, _infer_matmul),

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from tvm import relax
 
+from relay_passes.analysis.multiply_add import multiply_add
 from relay_passes.rewrite import op_name
 
 Array = npt.NDArray[Any]
@@ -80,6 +81,7 @@ _TABLE: dict[str, _Evaluate] = {
     "subtract": _plain(np.subtract),
     "multiply": _plain(np.multiply),
     "divide": _plain(np.divide),
+    "bnn.multiply_add": _plain(multiply_add),
     "maximum": _plain(np.maximum),
     "minimum": _plain(np.minimum),
     "power": _plain(np.power),

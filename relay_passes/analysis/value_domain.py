@@ -4,7 +4,8 @@ A layer is binary because of the values its operands take, not because of how th
 
 The sign of zero counts as +1 here, as it does once a sign is a bit, *unless zeros are there by construction*: after a
 relu, a clip at zero, zero padding or a sum of signs they are as frequent as any other value, and a sign of such a
-tensor takes the value 0 in earnest.
+tensor takes the value 0 in earnest. So it does where nothing but zeros is read: a layer without a bias, or a
+normalization without an offset, is zero on what is black. An offset ends that, as every trained batch norm has one.
 """
 
 from __future__ import annotations
@@ -41,8 +42,10 @@ _WITH_CHANNELS_FIRST = frozenset(f"relax.{name}" for name in ("matmul", "nn.conv
 #: What is zero everywhere in a window or along an axis stays zero.
 _MEANS = ("nn.avg_pool2d", "nn.adaptive_avg_pool2d", "mean")
 _BYTES = frozenset({"uint8", "int8"})
+#: What is zero everywhere is as far from its mean: the offset alone is left of it, the last operand.
+_NORMS = ("nn.layer_norm", "nn.group_norm", "nn.instance_norm")
 #: Activations that round to zero far from it.
-_SATURATING = ("nn.gelu", "nn.gelu_tanh", "nn.silu")
+_SATURATING = ("nn.gelu", "nn.gelu_tanh", "nn.silu", "sigmoid")
 
 
 class ValueDomains:
@@ -188,7 +191,9 @@ def _scale_of(layer: relax.Call) -> Array | None:
 
 
 def _sums_meet_zero(node: relax.Call, operands: Sequence[Values]) -> bool:
-    """Tell whether a layer adds up few values, which may cancel: each output channel's weights are few enough."""
+    """Tell whether a layer adds up zeros alone, or few values that may cancel: those of its input and of a channel."""
+    if any(values.zeros and not is_constant(arg) for values, arg in zip(operands, node.args, strict=True)):
+        return True
     if operands[0].few is None:
         return False
     if operands[1].few is not None:
@@ -206,12 +211,15 @@ _RULES: dict[str, _Rule] = {
     **dict.fromkeys(_SUMS, lambda node, operands: Values(zeros=_sums_meet_zero(node, operands))),
     **dict.fromkeys(_MEANS, lambda _, operands: v.mean_of(operands[0])),
     "sum": lambda _, operands: v.sum_of(operands[0]),
+    **dict.fromkeys(_NORMS, lambda _, operands: Values(zeros=operands[0].zeros and operands[-1].zeros)),
     **dict.fromkeys(_SATURATING, lambda _, operands: Values(zeros=True)),
     **dict.fromkeys(("zeros", "zeros_like"), lambda _, operands: listed([0.0])),
     **dict.fromkeys(("ones", "ones_like"), lambda _, operands: listed([1.0])),
     **dict.fromkeys(("full", "full_like"), lambda _, operands: operands[1]),
     "slice_scatter": lambda _, operands: union(*operands[:2]),
-    "image.resize2d": lambda node, operands: operands[0] if str(node.attrs.method) == "nearest_neighbor" else ANY,
+    "image.resize2d": lambda node, operands: (
+        operands[0] if str(node.attrs.method) == "nearest_neighbor" else Values(zeros=operands[0].zeros)
+    ),
     "nn.pad": lambda node, operands: union(operands[0], listed([float(node.attrs.pad_value)])),
 }
 
@@ -257,14 +265,21 @@ def _sum(node: relax.Call, operands: Sequence[Values]) -> Values:
     return Values(zeros=zeros)
 
 
+def _multiply_add(node: relax.Call, operands: Sequence[Values]) -> Values:
+    """Bound a product and a sum: zeros stay where nothing is added to them."""
+    x, a, b = operands
+    zeros = (x.zeros or a.zeros) and b.zeros
+    return _moved(node, operands, zeros) if a.is_one_number and b.is_one_number else Values(zeros=zeros)
+
+
 def _moved(node: relax.Call, operands: Sequence[Values], zeros: bool) -> Values:
     """Return the bounds of a tensor scaled or shifted by one number."""
     dtype = str(node.args[0].ty.dtype)
     if not dtype.startswith("float"):
         dtype = "float64"  # a bound may be infinite
     corners = [
-        evaluate(node, [np.array(left, dtype), np.array(right, dtype)]).astype(float).item()
-        for left, right in itertools.product(*((operand.low, operand.high) for operand in operands))
+        evaluate(node, [np.array(end, dtype) for end in ends]).astype(float).item()
+        for ends in itertools.product(*((operand.low, operand.high) for operand in operands))
     ]
     if any(math.isnan(corner) for corner in corners):
         return Values(zeros=zeros)
@@ -283,4 +298,5 @@ _BOUNDS: dict[str, _Rule] = {
     "minimum": _extreme(min),
     **dict.fromkeys(("multiply", "divide"), _product),
     **dict.fromkeys(("add", "subtract"), _sum),
+    "bnn.multiply_add": _multiply_add,
 }

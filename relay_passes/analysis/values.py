@@ -107,9 +107,9 @@ def whole(x: Values) -> Values:
 
 
 def mean_of(x: Values) -> Values:
-    """A mean or a sum of zeros is zero; where they have other company, a value of one sign only stays on its side."""
+    """A mean or a sum of zeros is zero; a value of one sign stays on its side."""
     low, high = (0.0 if x.low >= 0 else -math.inf), (0.0 if x.high <= 0 else math.inf)
-    return Values(None, low, high, x.zeros and (x.low >= 0 or x.high <= 0))
+    return Values(None, low, high, x.zeros)
 
 
 def sum_of(x: Values) -> Values:

@@ -131,6 +131,12 @@ def _sign(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
     return relax.op.where(builder.emit(compare(x, relax.const(0, dtype_of(x)))), one, minus_one)
 
 
+def _multiply_add(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
+    """Two roundings where the value itself is wanted, as schedules were searched for; signs of it are thresholds."""
+    x, a, b = node.args
+    return relax.op.add(builder.emit(relax.op.multiply(x, a)), b)
+
+
 def _conv2d(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
     """Unpacked signs multiply as the floats they are: exact, slow, and only met where a test enters in the middle."""
     window = window_of(node)
@@ -168,6 +174,7 @@ def _matmul(builder: relax.BlockBuilder, node: relax.Call) -> relax.Expr:
 
 _RULES: dict[str, _Legalize] = {
     "sign": _sign,
+    "multiply_add": _multiply_add,
     "conv2d": _conv2d,
     "dense": _dense,
     "matmul": _matmul,

@@ -24,6 +24,7 @@ from relay_passes.rewrite import Expr, Rewriter, array_of, constant, is_constant
 from schedules.kernels.binary import bits
 
 _PACK = "relax.bnn.pack"
+_MULTIPLY_ADD = "relax.bnn.multiply_add"
 _KEEP_ORDER = frozenset({"relax.nn.relu", "relax.clip"})
 _SHIFTS = frozenset({"relax.add", "relax.subtract"})
 _SCALES = frozenset({"relax.multiply", "relax.divide"})
@@ -85,6 +86,9 @@ def _below(made: Expr) -> Expr | None:
     name = op_name(made)
     if name in _KEEP_ORDER:
         return made.args[0]
+    if name == _MULTIPLY_ADD:
+        x, *factors = made.args
+        return x if all(map(is_per_channel, factors)) and not is_constant(x) else None
     if name not in _SHIFTS | _SCALES:
         return None
     left, right = made.args
@@ -100,6 +104,7 @@ def _direction(step: relax.Call, channels: int) -> Array:
         return np.ones(channels)
     if name == "relax.subtract":
         return np.full(channels, 1.0 if is_constant(step.args[1]) else -1.0)
+    # Of a product with one rounding too, the second operand is the factor.
     factor = step.args[1] if is_constant(step.args[1]) else step.args[0]
     return np.broadcast_to(np.sign(array_of(factor).reshape(-1)), channels).astype(float)
 

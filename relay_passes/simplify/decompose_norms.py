@@ -1,8 +1,11 @@
 """Turn norms over channels into arithmetic, which layers take into their kernels.
 
 Before: ``y = batch_norm(x, gamma, beta, mean, var)[0]`` in inference mode.
-After:  ``y = x * a + b`` with ``a = gamma / sqrt(var + eps)`` and ``b = beta - mean * a``, which is how PyTorch's CPU
-kernel evaluates it.
+After:  ``y = x * a + b`` with ``a = 1 / sqrt(var + eps) * gamma`` and ``b = beta - mean * a``, as ONNX Runtime has it,
+or ``y = multiply_add(x, a, b)`` with ``b = multiply_add(-mean, a, beta)``, as PyTorch's CPU kernels round: once.
+
+The difference is in the last bit, and decides ties: where ``x`` is the mean and beta is 0, one gives an exact zero and
+the other what the rounding of ``mean * a`` left.
 
 Before: ``y = instance_norm(x, gamma, beta)``, which has its statistics from ``x``, over any axes.
 After:  ``y = d * rsqrt(mean(d * d) + eps) * gamma + beta`` with ``d = x - mean(x)``. TVM takes the difference of
@@ -18,17 +21,41 @@ import numpy as np
 import tvm
 from tvm import relax
 
+from relay_passes import dialect
+from relay_passes.analysis.multiply_add import multiply_add
 from relay_passes.dialect import dtype_of, shape_of
 from relay_passes.rewrite import Expr, Rewriter, array_of, constant, is_constant, op_name
 
 _BATCH_AND_CHANNELS = 2
 
 
-class _Decompose(Rewriter):
+class _BatchNorm(Rewriter):
+    def __init__(self, fused: bool) -> None:
+        super().__init__()
+        self._fused = fused
+
+    def call(self, node: relax.Call) -> Expr:
+        if op_name(node) != "relax.nn.batch_norm" or not all(is_constant(arg) for arg in node.args[1:]):
+            return node
+        x, *constants = node.args
+        gamma, beta, mean, variance = (array_of(value) for value in constants)
+        shape = [1] * len(shape_of(x))
+        shape[int(node.attrs.axis)] = -1
+        one, epsilon = variance.dtype.type(1), variance.dtype.type(node.attrs.epsilon)
+        slope = one / np.sqrt(variance + epsilon) * gamma
+        offset = multiply_add(-mean, slope, beta) if self._fused else beta - mean * slope
+        factors = [constant(values.reshape(shape)) for values in (slope, offset)]
+        return relax.Tuple([self._applied(x, *factors), *constants[2:]])
+
+    def _applied(self, x: Expr, slope: Expr, offset: Expr) -> relax.Var:
+        if self._fused:
+            return self.emit(dialect.multiply_add(x, slope, offset))
+        return self.emit(relax.op.add(self.emit(relax.op.multiply(x, slope)), offset))
+
+
+class _Norms(_BatchNorm):
     def call(self, node: relax.Call) -> Expr:
         match op_name(node):
-            case "relax.nn.batch_norm" if all(is_constant(arg) for arg in node.args[1:]):
-                return self._batch_norm(node)
             case "relax.nn.instance_norm" if all(is_constant(arg) for arg in node.args[1:]):
                 return self._instance_norm(node)
             case "relax.reshape":
@@ -37,18 +64,7 @@ class _Decompose(Rewriter):
                     self.builder.normalize(node)
                 ):
                     return below.args[0]
-        return node
-
-    def _batch_norm(self, node: relax.Call) -> Expr:
-        x, *constants = node.args
-        gamma, beta, mean, variance = (array_of(value) for value in constants)
-        shape = [1] * len(shape_of(x))
-        shape[int(node.attrs.axis)] = -1
-        slope = gamma / np.sqrt(variance + variance.dtype.type(node.attrs.epsilon))
-        offset = beta - mean * slope
-        scaled = self.emit(relax.op.multiply(x, constant(slope.reshape(shape))))
-        shifted = self.emit(relax.op.add(scaled, constant(offset.reshape(shape))))
-        return relax.Tuple([shifted, *constants[2:]])
+        return super().call(node)
 
     def _instance_norm(self, node: relax.Call) -> Expr:
         x, gamma, beta = node.args[0], *(array_of(value) for value in node.args[1:])
@@ -92,5 +108,10 @@ def _shared(values: np.ndarray) -> np.ndarray:
 
 
 def decompose_norms(module: tvm.IRModule) -> tvm.IRModule:
-    """Rewrite every norm over channels whose parameters are constant."""
-    return _Decompose().run(module)
+    """Rewrite every norm over channels whose parameters are constant; batch norms with two roundings."""
+    return _Norms(fused=False).run(module)
+
+
+def fuse_batch_norm(module: tvm.IRModule) -> tvm.IRModule:
+    """Rewrite every batch norm whose statistics are constant, with one rounding."""
+    return _BatchNorm(fused=True).run(module)

@@ -79,6 +79,8 @@ class _Fold(Rewriter):
     def _without_zeros(self, node: relax.Call) -> Expr | None:
         """Return what a product with zeros or a sum with them comes to; zero times infinity is taken for zero."""
         name = op_name(node)
+        if name == "relax.bnn.multiply_add" and is_constant(node.args[2]) and not array_of(node.args[2]).any():
+            return relax.op.multiply(*node.args[:2])
         if name not in {"relax.multiply", "relax.add"}:
             return None
         for other, value in (tuple(node.args), tuple(node.args)[::-1]):

@@ -38,7 +38,8 @@ class Kernel(msgspec.Struct, frozen=True):
 class ArtifactFacts(msgspec.Struct, frozen=True):
     """The fields of the manifest that matter here; it has others.
 
-    ``bnn_format`` is that of the deployed model that the library is; 0 if TVM's runtime loads it.
+    ``bnn_format`` is that of the deployed model that the library is; 0 if TVM's runtime loads it. ``unverified``
+    says in which way its answers disagree with its reference's, where its maker accepted that; else it is empty.
     """
 
     model: str
@@ -53,6 +54,7 @@ class ArtifactFacts(msgspec.Struct, frozen=True):
     library_sha256: str
     bnn_format: int = 0
     cpu_features: tuple[str, ...] = ()
+    unverified: str = ""
 
 
 class Artifact(msgspec.Struct, frozen=True):

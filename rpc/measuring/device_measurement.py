@@ -173,6 +173,7 @@ def _measure(board: Board, server: str, candidates: Sequence[Candidate], plan: P
             layers=_profile(board, one.candidate, f"profiled{index}.so") if plan.profile else (),
             peak_memory_bytes=None if board.facts.emulated else one.peak_memory_bytes,
             energy=_energy(board, one.model) if plan.repeats else None,
+            unverified=one.candidate.artifact.facts.unverified,
         )
         for index, one in enumerate(loaded)
     ]

@@ -13,6 +13,7 @@ from rpc.formats.board_facts import BoardFacts
 from rpc.measuring.comparison import Ratio, compare
 from rpc.measuring.measurement import Samples
 from rpc.measuring.records import DeviceRecord
+from rpc.measuring.reference_samples import Agreement
 from rpc.tracking.tracker_client import Summary
 
 _WIDTH_WHEN_PIPED = 220
@@ -93,8 +94,13 @@ def print_boards(records: Sequence[DeviceRecord]) -> None:
 def verified_text(record: DeviceRecord) -> str:
     """Return how far the device's answers were the reference's."""
     found = record.agreement
-    if found is None:
-        return "no: not asked for"
+    text = "no: not asked for" if found is None else _agreement_text(found)
+    if not record.unverified:
+        return text
+    return f"NO, accepted all the same: {record.unverified}; the device answers as the artifact does elsewhere: {text}"
+
+
+def _agreement_text(found: Agreement) -> str:
     text = f"{found.agreeing} of {found.samples} samples, max |Δ| {found.max_difference:.2g}"
     return text if found.same_predictions is None else f"{text}, same prediction for {found.same_predictions:.2%}"
 

@@ -69,6 +69,8 @@ class DeviceRecord(msgspec.Struct, frozen=True, kw_only=True):
         By which running the model raised what its process had resident; None where unknown.
     energy
         None where the board has no sensor.
+    unverified
+        In which way the artifact disagrees with its reference on the machine that made it, where that was accepted.
     date
         UTC, by the clock of the machine that asked, not by the board's.
     """
@@ -91,6 +93,7 @@ class DeviceRecord(msgspec.Struct, frozen=True, kw_only=True):
     layers: tuple[LayerTime, ...] = ()
     peak_memory_bytes: int | None = None
     energy: Energy | None = None
+    unverified: str = ""
     protocol: int = PROTOCOL
     date: str = msgspec.field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
 

@@ -148,6 +148,12 @@ def compare(outputs: Sequence[Sequence[Array]], samples: ReferenceSamples, artif
     # NaN is no agreement.
     agreeing = int((apart <= samples.tolerance).sum())
     first, wanted = found[0], samples.expected[0]
+    broken = int(sum((np.isfinite(b) & ~np.isfinite(a)).sum() for a, b in zip(found, samples.expected, strict=True)))
+    if broken:
+        raise UserError(
+            f"artifact '{artifact.path.name}': {broken} numbers on the device are not finite where the reference's are;"
+            " it is not timed"
+        )
     classifies = first.ndim == _MATRIX and first.shape[1] > 1
     same = float((first.argmax(1) == wanted.argmax(1)).mean()) if classifies else None
     if len(apart) - agreeing > math.ceil(samples.most_differing * len(apart)):

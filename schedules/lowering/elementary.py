@@ -22,9 +22,13 @@ _ERF = (1.2837915e-01, -3.7612481e-01, 1.1281683e-01, -2.676172e-02, 4.98594e-03
 _ERFC = (1.28512679e-01, 6.35723981e-01, 1.05254406e-01, -2.28852110e-02, 3.21347734e-03, -2.13806034e-04)
 #: Of (tanh(x) / x - 1) / x**2 in x**2, for |x| < _TANH_SMALL; 4e-9.
 _TANH = (-0.33333282, 0.13331431, -0.05373876, 0.02063582, -0.00570118)
-_ERF_SMALL, _ERF_IS_ONE, _TANH_SMALL = 0.93, 4.0, 0.6255
+_ERF_SMALL, _TANH_SMALL = 0.93, 0.6255
 #: Beyond these, exp is zero and infinite.
 _EXP_IS_ZERO, _EXP_IS_INFINITE = -104.0, 89.0
+#: Where PyTorch's kernels reach their last values, which a sign behind them may ask for: from here on, sigmoid is zero
+#: (its exponential is infinite), the hyperbolic tangent is one, and the error function is one, and not before.
+_SIGMOID_IS_ZERO, _TANH_IS_ONE, _ERF_IS_ONE = -88.72283935546875, 9.01084041595459, 3.927734375
+_BELOW_ONE = 1 - 2.0**-24
 _LOG2_E = 1.44269504
 #: log(2) in two parts; the first has few enough digits for its multiples to be exact.
 _LOG_2 = (0.693359375, -2.12194440e-4)
@@ -82,6 +86,11 @@ class _Steps:
     def at_least(self, x: Index, least: float) -> Index:
         return tirx.Select(x < self.number(least), self.number(least), x)
 
+    def saturated(self, value: Index, size: Index, end: float) -> Index:
+        """One from ``end`` on, and below one before; NaN stays NaN."""
+        one = self.number(1.0)
+        return tirx.Select(size >= self.number(end), one, self.at_most(value, _BELOW_ONE))
+
     def magnitude(self, x: Index) -> Index:
         return self.float_of(self.bits(x) & self.integer(~_SIGN))
 
@@ -115,7 +124,8 @@ def sigmoid(steps: _Steps, x: Index) -> Index:
     """``1 / (1 + exp(-x))``, by the exponential of ``-|x|``, which does not overflow."""
     x = steps.once(x)
     part = steps.once(steps.exp(steps.number(0.0) - steps.magnitude(x)))
-    return tirx.Select(x < steps.number(0.0), part, steps.number(1.0)) / (steps.number(1.0) + part)
+    value = tirx.Select(x < steps.number(0.0), part, steps.number(1.0)) / (steps.number(1.0) + part)
+    return tirx.Select(x <= steps.number(_SIGMOID_IS_ZERO), steps.number(0.0), value)
 
 
 def tanh(steps: _Steps, x: Index) -> Index:
@@ -125,6 +135,7 @@ def tanh(steps: _Steps, x: Index) -> Index:
     small = steps.multiply_add(steps.polynomial(_TANH, square) * square, x, x)
     size = steps.once(steps.magnitude(x))
     large = steps.number(1.0) - steps.number(2.0) / (steps.exp(size + size) + steps.number(1.0))
+    large = steps.saturated(large, size, _TANH_IS_ONE)
     return tirx.Select(size < steps.number(_TANH_SMALL), small, steps.with_sign_of(large, x))
 
 
@@ -135,6 +146,7 @@ def erf(steps: _Steps, x: Index) -> Index:
     size = steps.once(steps.at_most(steps.magnitude(x), _ERF_IS_ONE))
     exponent = steps.multiply_add(steps.polynomial(_ERFC, size), size, size)
     large = steps.number(1.0) - steps.exp(steps.number(0.0) - exponent)
+    large = steps.saturated(large, size, _ERF_IS_ONE)
     return tirx.Select(size < steps.number(_ERF_SMALL), small, steps.with_sign_of(large, x))
 
 

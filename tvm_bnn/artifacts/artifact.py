@@ -79,6 +79,8 @@ class Manifest(msgspec.Struct, frozen=True):
         That its code may use, as ``/proc/cpuinfo`` names them.
     bnn_format
         0 if the library is for TVM's runtime; else it is a deployed model of that format, for libbnn.
+    unverified
+        In which way its answers disagree with the reference's, where the user accepts that; else empty.
     """
 
     format_version: int
@@ -98,6 +100,7 @@ class Manifest(msgspec.Struct, frozen=True):
     library_sha256: str
     cpu_features: tuple[str, ...] = ()
     bnn_format: int = 0
+    unverified: str = ""
 
 
 class _Version(msgspec.Struct):

@@ -27,6 +27,7 @@ class Choices:
     float_layers: FloatLayers
     log: Path | None
     verify: bool
+    accept_unverified: bool
     toolchain: Toolchain
     dump_ir: Path | None
     deploy: Path | None

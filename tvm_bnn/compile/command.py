@@ -46,6 +46,8 @@ class Options:
     """Tuning log, from tvm_bnn.tune, whose schedules are taken first; then those of the package, then the default."""
     verify: bool = True
     """Compare with PyTorch or ONNX Runtime, and measure both where the target is this machine."""
+    accept_unverified: bool = False
+    """Write the artifact though its answers disagree with the reference's; its manifest and every table say so."""
     linker: Literal["zig", "system"] = "zig"
     """Who links the library: Zig from PyPI, or the system's (cross) compiler."""
     format: Literal["table", "json"] = "table"
@@ -92,6 +94,7 @@ def _compile(options: Options) -> int:
         float_layers=options.float_layers,
         log=options.log,
         verify=options.verify,
+        accept_unverified=options.accept_unverified,
         toolchain=options.linker,
         dump_ir=options.dump_ir,
         deploy=options.deploy,

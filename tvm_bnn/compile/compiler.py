@@ -48,6 +48,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
     float_layers: FloatLayers = "fp32",
     log: Path | None = None,
     verify: bool = True,
+    accept_unverified: bool = False,
     toolchain: Toolchain = "zig",
     dump_ir: Path | None = None,
     deploy: Path | None = None,
@@ -82,6 +83,9 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         A tuning log, whose schedules come before those that ship with the package, and these before the default.
     verify
         Compare the compiled model with PyTorch or ONNX Runtime, and measure both where the target is this machine.
+    accept_unverified
+        Write the artifact though its answers disagree with the reference's, as long as they are finite. Its manifest
+        and every table that shows it say so.
     toolchain
         Which linker makes the library: Zig's from PyPI, or the system's cross compiler.
     dump_ir
@@ -108,6 +112,7 @@ def compile_model(  # noqa: PLR0913  (a keyword for each choice, all with defaul
         float_layers=float_layers,
         log=log,
         verify=verify,
+        accept_unverified=accept_unverified,
         toolchain=toolchain,
         dump_ir=dump_ir,
         deploy=deploy,
@@ -138,6 +143,7 @@ def _compile(source: Source, choices: Choices, clock: Clock) -> Compiled:
         built = steps.build(source, imported, scheduled, choices)
     findings = _examine(source, scheduled, built, choices, clock)
     with clock.guarded("writing the artifact and its report"):
+        built = finishing.marked(built, findings)
         size = finishing.write(path, built, findings)
         report = finishing.report(path, size, imported, scheduled, built, findings, clock.stages, choices)
     return Compiled(path, report)
@@ -153,7 +159,9 @@ def _examine(
     if choices.verify:
         with clock.stage("verifying"):
             reference = source.reference(choices.sign_zero)
-            checked = verification.verify(reference, manifest, library, target, choices.samples, scheduled.exact)
+            checked = verification.verify(
+                reference, manifest, library, target, choices.samples, scheduled.exact, choices.accept_unverified
+            )
     if choices.profile:
         with clock.stage("measuring its kernels"):
             times = profiled(scheduled.module, scheduled.layers, scheduled.rows, manifest.inputs, target)

@@ -33,6 +33,12 @@ def artifact_path(name: str, choices: Choices) -> Path:
     return choices.output if choices.output is not None else Path(f"{name}.{choices.target.name}.so")
 
 
+def marked(built: Built, findings: Findings) -> Built:
+    """Return what was built with a manifest that says what is wrong with its answers, if the user accepts that."""
+    unverified = findings.checked.unverified
+    return Built(built.library, msgspec.structs.replace(built.manifest, unverified=unverified))
+
+
 def write(path: Path, built: Built, findings: Findings) -> int:
     """Write the artifact and the samples beside it; return the artifact's size in bytes."""
     size = artifact.write_artifact(path, built.library, built.manifest)
@@ -90,6 +96,8 @@ def report(
         reference_accuracy=checked.reference_accuracy,
         deployed=findings.deployed,
         kernel_times=findings.kernel_times,
+        trouble=checked.trouble,
+        unverified=checked.unverified,
     )
     write_atomically(path.with_suffix(".report.json"), msgspec.json.format(msgspec.json.encode(made), indent=2))
     return made

@@ -83,6 +83,15 @@ class Reference(Protocol):
         None if they stay further apart than ``tolerance``, or the framework cannot tell.
         """
 
+    def undecided(self, inputs: Sequence[Array], tolerance: float) -> Array | None:
+        """Tell of each sample of a batch whether rounding may move its answers by more than ``tolerance``, ``(N,)``.
+
+        None if the framework cannot tell.
+        """
+
+    def index_limits(self) -> Sequence[int | None]:
+        """Return, for each input, how many rows the table has that its integers index; None where they index none."""
+
     def bound(self, inputs: Sequence[Array]) -> AbstractContextManager[Callable[[], object]]:
         """Lend a function without arguments that runs the model on one thread: what its latency is measured of."""
 

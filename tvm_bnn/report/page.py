@@ -15,6 +15,7 @@ from schedules.errors import UserError
 from tvm_bnn.bench.records import Record
 from tvm_bnn.command_line.texts import bytes_text, count_text, short_time_text
 from tvm_bnn.compile.reporting.compilation_report import LayerRow, Report
+from tvm_bnn.compile.reporting.parity_texts import not_finite_text, trouble_text
 from tvm_bnn.report.comparison import comparison
 from tvm_bnn.report.devices import device_rows
 from tvm_bnn.report.kernels import Network, networks, peaks
@@ -70,7 +71,13 @@ def page(report: Report, records: Sequence[Record], devices: Sequence[DeviceReco
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"bytes": bytes_text, "count": count_text, "time": short_time_text}
+    environment.filters |= {
+        "bytes": bytes_text,
+        "count": count_text,
+        "time": short_time_text,
+        "trouble": trouble_text,
+        "not_finite": not_finite_text,
+    }
     return environment.get_template("page.html.j2").render(
         report=report,
         tiles=_tiles(report),
@@ -112,6 +119,8 @@ def _answer_tile(report: Report) -> Tile:
     parity = report.parity
     if parity is None:
         return Tile("parity", "not checked", report.not_verified)
+    if report.unverified:
+        return Tile("parity", "NOT VERIFIED", f"accepted all the same: {report.unverified}")
     agreeing = f"{parity.right} of {parity.samples} samples agree with {parity.framework}"
     if report.accuracy is not None:
         return Tile("accuracy", f"{report.accuracy:.2%}", agreeing)

@@ -21,9 +21,11 @@ from tvm_bnn.artifacts.artifact import Manifest, TensorSpec
 from tvm_bnn.artifacts.runtime import Model
 from tvm_bnn.front_ends.source import Reference
 from tvm_bnn.verifying.execution import not_executable, run_library
-from tvm_bnn.verifying.explanation import explain
 from tvm_bnn.verifying.latency import Latency
-from tvm_bnn.verifying.parity import MOST_RELATIVE_ERROR, Parity, compare, permitted
+from tvm_bnn.verifying.parity import Parity, permitted
+from tvm_bnn.verifying.refusal import refusal
+from tvm_bnn.verifying.trouble_report import Trouble
+from tvm_bnn.verifying.verdict import Answers, Asked, asked_of, verdict
 
 Array = npt.NDArray[Any]
 RANDOM_BATCHES = 16
@@ -55,7 +57,8 @@ class Samples:
 class Checked:
     """What verification found; where something is None, the text beside it says why.
 
-    ``for_devices`` are samples to verify the artifact on elsewhere; None if float layers run on bytes.
+    ``for_devices`` are samples to verify the artifact on elsewhere; None if float layers run on bytes. ``unverified``
+    says what was found wrong where the user accepts it all the same.
     """
 
     parity: Parity | None
@@ -65,6 +68,8 @@ class Checked:
     not_measured: str
     reference_accuracy: float | None = None
     for_devices: ReferenceSamples | None = None
+    trouble: Trouble | None = None
+    unverified: str = ""
 
 
 NOT_ASKED = Checked(None, "not asked for (--no-verify)", None, None, "not asked for (--no-verify)")
@@ -77,6 +82,7 @@ def verify(
     target: Target,
     samples: Samples | None,
     exact: bool = True,
+    accept_unverified: bool = False,
 ) -> Checked:
     """Compare a compiled library with the model it came from, and time both if it runs on this machine.
 
@@ -92,6 +98,8 @@ def verify(
         Inputs; ``RANDOM_BATCHES`` batches of standard normal numbers if None.
     exact
         Whether the outputs have to agree; False if float layers run on bytes.
+    accept_unverified
+        Whether outputs may disagree, as long as they are finite.
 
     Raises
     ------
@@ -101,59 +109,47 @@ def verify(
     batches = (
         _random_batches(manifest.inputs, reference.examples) if samples is None else _batches(manifest.inputs, samples)
     )
-    expected = [reference.run(batch) for batch in batches]
-    yardstick = reference.run_double(batches) if exact else None
+    source = samples.source if samples is not None else f"random, seed {SEED}"
+    asked = asked_of(reference, source, batches, doubles=exact)
     missing = None if target.runs_here else not_executable(target)
     if missing is not None:
-        for_devices = _for_devices(batches, expected, expected, yardstick, exact)
+        for_devices = _for_devices(asked, asked.expected, exact)
         return Checked(None, missing, None, None, _needs_board(target), for_devices=for_devices)
     with _library_file(library) as path:
         if target.runs_here:
             model = Model(manifest, path)
-            outputs = [model.run(batch) for batch in batches]
+            answers = [model.run(list(batch)) for batch in asked.batches]
         else:
-            outputs = run_library(library, manifest, target, batches)
-        parity = compare(
-            outputs,
-            expected,
-            yardstick,
-            reference.zero_signs,
-            reference.name,
-            samples.source if samples is not None else f"random, seed {SEED}",
-            "natively" if target.runs_here else "under emulation",
-            exact,
-        )
-        settled: Sequence[Sequence[Array]] = expected
-        if exact and not parity.passed:
-            parity, settled = explain(reference, batches, outputs, expected, parity)
-        _refuse_disagreement(parity, reference.name)
+            answers = run_library(library, manifest, target, asked.batches)
+        found = verdict(asked, answers, "natively" if target.runs_here else "under emulation", exact)
+        if found.disagreement and (found.is_broken or not accept_unverified):
+            raise UserError(refusal(found.disagreement, found.parity, found.trouble))
         latency = _latency(model, reference, batches[0], manifest) if target.runs_here else None
+    outputs = answers[: len(batches)]
     return Checked(
-        parity,
+        found.parity,
         "",
         _accuracy(outputs, samples),
         latency,
         "" if latency is not None else _needs_board(target),
-        _accuracy(expected, samples),
-        _for_devices(batches, settled, expected, yardstick, exact),
+        _accuracy(asked.expected, samples),
+        # What is accepted all the same is to be found again on a device, so that it is timed there.
+        _for_devices(asked, outputs if found.disagreement else found.settled, exact),
+        found.trouble,
+        found.disagreement,
     )
 
 
-def _for_devices(
-    batches: Sequence[list[Array]],
-    answers: Sequence[Sequence[Array]],
-    expected: Sequence[Sequence[Array]],
-    yardstick: Sequence[Sequence[Array]] | None,
-    exact: bool,
-) -> ReferenceSamples | None:
+def _for_devices(asked: Asked, answers: Answers, exact: bool) -> ReferenceSamples | None:
     """Return as many batches as are worth storing, with what a device has to answer; None where nothing need agree.
 
     The answers are the expected ones, but for near ties that the artifact decides otherwise.
     """
     if not exact or any(answer.ndim == 0 for answer in answers[0]):  # a lone number belongs to no sample
         return None
+    batches = asked.samples
     kept = max(1, min(len(batches), MOST_DEVICE_BYTES // max(1, sum(array.nbytes for array in batches[0]))))
-    tolerance, share = permitted(expected, yardstick)
+    tolerance, share = permitted(asked.expected, asked.yardstick)
     return ReferenceSamples(
         tuple(np.concatenate(parts) for parts in zip(*batches[:kept], strict=True)),
         tuple(np.concatenate(parts) for parts in zip(*answers[:kept], strict=True)),
@@ -215,21 +211,6 @@ def _batches(specs: Sequence[TensorSpec], samples: Samples) -> list[list[Array]]
         raise UserError(f"inputs {samples.source}: the arrays hold different numbers of batches, or none")
     cut = [np.split(array, count) for array in samples.arrays]
     return [[np.ascontiguousarray(part[index]) for part in cut] for index in range(count)]
-
-
-def _refuse_disagreement(parity: Parity, reference: str) -> None:
-    if not parity.passed and not parity.exact:
-        raise UserError(
-            f"parity: float layers on narrow numbers are not exact by choice, but a relative L2 error of "
-            f"{parity.relative_error:.2g} to {reference} is beyond {MOST_RELATIVE_ERROR:g}; no artifact written; "
-            "--float-layers fp32 is exact, --no-verify writes it all the same"
-        )
-    if not parity.passed:
-        raise UserError(
-            f"parity: only {parity.right} of {parity.samples} samples agree with {reference} within "
-            f"{parity.tolerance:.2g} (max |Δ| {parity.max_difference:.3g}); no artifact written; "
-            "--no-verify writes it all the same"
-        )
 
 
 def _accuracy(outputs: Sequence[Sequence[Array]], samples: Samples | None) -> float | None:

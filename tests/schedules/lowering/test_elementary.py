@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 import tvm
 from scipy import special
 from tvm import te, tirx
@@ -9,10 +10,17 @@ from tvm import te, tirx
 from schedules.lowering import stack
 
 SPECIAL = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, -1e-45, 3e38, -3e38, 88.7, 88.8, -87.4, -103.9], "f4")
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """Zero where the exponential of PyTorch's formula is infinite, though there are smaller numbers."""
+    return np.where(x <= -88.72283935546875, 0.0, special.expit(x))
+
+
 # What is exact at zero is measured relative to tiny results too; (function, exact one, most units off).
 FUNCTIONS = [
     (tirx.exp, np.exp, 1.5),
-    (tirx.sigmoid, special.expit, 2.5),
+    (tirx.sigmoid, sigmoid, 2.5),
     (tirx.tanh, np.tanh, 2.5),
     (tirx.erf, special.erf, 2.5),
 ]
@@ -62,3 +70,45 @@ def test_vectors_call_no_library():
     library = tvm.compile(schedule.mod["main"], target="llvm", tir_pipeline=stack.PIPELINE)
     assembly = getattr(library, "mod", library).inspect_source("asm")
     assert not any(name in assembly for name in ("expf", "erff", "tanhf"))
+
+
+#: Where PyTorch's functions reach their last values; beyond, there is nothing else.
+ENDS = [
+    (tirx.exp, torch.exp, 88.72283935546875),
+    (tirx.exp, torch.exp, -103.97208404541016),
+    (tirx.sigmoid, torch.sigmoid, 16.63553237915039),
+    (tirx.sigmoid, torch.sigmoid, -88.72283935546875),
+    (tirx.tanh, torch.tanh, 9.01084041595459),
+    (tirx.tanh, torch.tanh, -9.01084041595459),
+    (tirx.erf, torch.erf, 3.927734375),
+    (tirx.erf, torch.erf, -3.927734375),
+]
+
+
+def is_last(values: np.ndarray) -> np.ndarray:
+    return (values == 0) | (np.abs(values) == 1) | np.isinf(values)
+
+
+@pytest.mark.parametrize(("function", "theirs", "end"), ENDS, ids=lambda value: getattr(value, "__name__", value))
+def test_a_function_ends_where_pytorchs_does(function, theirs, end):
+    around = np.float32(end).view(np.uint32) + np.arange(-4096, 4096, dtype=np.int64)
+    x = around.astype(np.uint32).view(np.float32)
+    expected = theirs(torch.from_numpy(x)).numpy()
+    assert is_last(expected).tolist() == [False] * 4096 + [True] * 4096
+    np.testing.assert_array_equal(is_last(computed(function, x, 16)), is_last(expected))
+    # Whatever a vector leaves over ends there as well.
+    alone = np.array([theirs(torch.from_numpy(x[index : index + 1])).item() for index in (4095, 4096)])
+    assert is_last(alone).tolist() == [False, True]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("function", "theirs"), [ENDS[0][:2], ENDS[2][:2], ENDS[4][:2], ENDS[6][:2]], ids=lambda value: value.__name__
+)
+def test_every_float_has_its_last_value_where_it_has_one_in_pytorch(function, theirs):
+    chunk = 1 << 24
+    for start in range(0, 1 << 32, chunk):
+        x = np.arange(start, start + chunk, dtype=np.uint32).view(np.float32)
+        found, expected = computed(function, x, 16), theirs(torch.from_numpy(x)).numpy()
+        np.testing.assert_array_equal(is_last(found), is_last(expected), err_msg=f"from {x[0]!r} on")
+        np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))

@@ -66,3 +66,44 @@ def test_sums_that_a_comparison_picks_keep_their_zeros(tmp_path):
     model: Model = load(compiled.path)
     expected = module(*inputs).detach().numpy()
     np.testing.assert_array_equal(model(*(x.numpy() for x in inputs)), expected)
+
+
+class Unbiased(nn.Module):
+    """A float layer without a bias, what comes behind it, and a binary layer."""
+
+    def __init__(self, behind):
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem, self.behind = nn.Conv2d(3, 16, 3, bias=False), behind
+        self.weight = nn.Parameter(torch.randn(8, 16, 1, 1))
+
+    def forward(self, x):
+        return nn.functional.conv2d(torch.sign(self.behind(self.stem(x))), torch.sign(self.weight))
+
+
+def shifted():
+    """Return a batch norm as training leaves it."""
+    norm = nn.BatchNorm2d(16)
+    nn.init.normal_(norm.running_mean)
+    return norm
+
+
+BEHIND = {
+    "nothing": (nn.Identity, 2),
+    "a mean": (lambda: nn.AvgPool2d(2), 2),
+    "a group norm": (lambda: nn.GroupNorm(4, 16), 2),
+    "a batch norm": (shifted, 1),
+}
+
+
+@pytest.mark.parametrize("behind", BEHIND)
+def test_what_is_black_is_zero_behind_layers_without_an_offset(tmp_path, behind):
+    make, planes = BEHIND[behind]
+    module = Unbiased(make()).eval()
+    images = torch.randn(4, 3, 10, 10)
+    images[0], images[1, ..., :6], images[2, :, :5] = 0, 0, 0
+    samples = Samples((images.numpy(),), "half black images")
+    report = compile_model(module, (images[:1],), output=tmp_path / "model.so", samples=samples).report
+    assert report.layers[-1].bit_planes == (planes, 1)
+    assert report.parity.agreeing == 4
+    assert not report.trouble.failed

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tvm_bnn.verifying.parity import TOLERANCE, compare
+from tvm_bnn.verifying.parity import MOST_EXCUSED, TOLERANCE, compare, permitted
 
 
 def batches(*rows):
@@ -37,6 +37,31 @@ def test_a_model_that_pytorch_itself_cannot_repeat_is_excused_twice_as_often():
     assert not verdict(outputs).passed
     assert verdict(outputs, yardstick=batches(*[flipped] * 20, *[right] * 180)).passed
     assert not verdict(outputs, yardstick=batches(*[flipped] * 19, *[right] * 181)).passed
+
+
+def test_no_model_is_so_delicate_that_more_than_a_quarter_is_excused():
+    right, flipped = [1.0, 10.0], [5.0, 4.0]
+    yardstick = batches(*[flipped] * 120, *[right] * 80)
+    assert verdict(batches(*[flipped] * 50, *[right] * 150), yardstick).passed
+    assert not verdict(batches(*[flipped] * 51, *[right] * 149), yardstick).passed
+    assert permitted(EXPECTED, yardstick)[1] == MOST_EXCUSED
+
+
+def test_what_is_not_finite_where_the_reference_is_fails_whatever_is_allowed():
+    right = [1.0, 10.0]
+    for value in (np.nan, np.inf, -np.inf):
+        outputs = batches([value, 10.0], *[right] * 199)
+        assert verdict(outputs).broken == 1
+        assert not verdict(outputs).passed
+        assert not inexact(outputs).passed
+
+
+def test_what_is_not_finite_in_both_agrees_if_it_is_the_same():
+    expected = batches([np.nan, 10.0], [np.inf, 10.0], [-np.inf, 10.0])
+    assert compare(expected, expected, None, (0, 0), "", "", "").agreeing == 3
+    other = batches([np.nan, 10.0], [-np.inf, 10.0], [1.0, 10.0])
+    parity = compare(other, expected, None, (0, 0), "", "", "")
+    assert (parity.agreeing, parity.tolerance) == (1, pytest.approx(10 * TOLERANCE))
 
 
 def inexact(outputs):

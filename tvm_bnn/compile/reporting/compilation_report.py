@@ -9,6 +9,7 @@ from tvm_bnn.artifacts.artifact import KernelUse
 from tvm_bnn.deployment.sizes import Deployed
 from tvm_bnn.verifying.latency import Latency
 from tvm_bnn.verifying.parity import Parity
+from tvm_bnn.verifying.trouble_report import Trouble
 
 
 class LayerRow(msgspec.Struct, frozen=True):
@@ -97,7 +98,8 @@ class Report(msgspec.Struct, frozen=True):
     ``notes`` say what was done to the model before anything else. ``deployed`` is the folder for programs without
     Python, if one was asked for, and ``kernel_times`` the calls of
     the model one by one. ``float_layers`` is the precision that was asked for,
-    a row's ``precision`` the one that the layer runs in.
+    a row's ``precision`` the one that the layer runs in. ``trouble`` is what came of samples that look for it, and
+    ``unverified`` what is wrong with the model's answers, where the user accepts that.
     """
 
     model: str
@@ -123,6 +125,8 @@ class Report(msgspec.Struct, frozen=True):
     reference_accuracy: float | None = None
     deployed: Deployed | None = None
     kernel_times: tuple[KernelTime, ...] = ()
+    trouble: Trouble | None = None
+    unverified: str = ""
 
     @property
     def binary_macs(self) -> int:

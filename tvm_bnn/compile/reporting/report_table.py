@@ -10,6 +10,7 @@ from rich.table import Table
 
 from tvm_bnn.command_line.console import stdout
 from tvm_bnn.command_line.texts import bytes_text, count_text, time_text
+from tvm_bnn.compile.reporting.parity_texts import exact_text, inexact_text, not_finite_text, trouble_text
 
 if TYPE_CHECKING:  # what reports are made of imports TVM; printing them does not need to
     from tvm_bnn.compile.reporting.compilation_report import LayerRow, Report
@@ -83,7 +84,13 @@ def _parity_rows(report: Report) -> list[tuple[str, str]]:
     parity = report.parity
     if parity is None:
         return [("parity", f"[yellow]not checked[/]: {report.not_verified}")]
-    rows = [("parity", _exact_text(parity) if parity.exact else _inexact_text(parity, report.float_layers))]
+    rows = [("parity", exact_text(parity) if parity.exact else inexact_text(parity, report.float_layers))]
+    if report.unverified:
+        rows.insert(0, ("NOT VERIFIED", f"[red]accepted all the same[/]: {escape(report.unverified)}"))
+    if report.trouble is not None:
+        rows.append(("trouble", trouble_text(report.trouble)))
+        note = not_finite_text(report.trouble)
+        rows += [("note", note)] if note else []
     if report.accuracy is not None:
         rows.append(("accuracy", _accuracy_text(report, report.accuracy, parity)))
     if parity.signs:
@@ -95,32 +102,6 @@ def _parity_rows(report: Report) -> list[tuple[str, str]]:
             )
         )
     return rows
-
-
-def _exact_text(parity: Parity) -> str:
-    return (
-        f"{parity.right} of {parity.samples} samples ({parity.inputs}) within {parity.tolerance:.2g} of "
-        f"{parity.framework}{_near_ties_text(parity)}, max |Δ| {parity.max_difference:.2g}, executed {parity.executed}"
-        + _prediction_text(parity)
-    )
-
-
-def _near_ties_text(parity: Parity) -> str:
-    if not parity.explained:
-        return ""
-    return f", {parity.explained} of them once it decides {parity.near_ties} near ties as here"
-
-
-def _inexact_text(parity: Parity, precision: str) -> str:
-    return (
-        f"[yellow]not exact, by choice[/] (float layers in {precision}): relative L2 error "
-        f"{parity.relative_error:.2g} to {parity.framework} on {parity.samples} samples ({parity.inputs}), "
-        f"max |Δ| {parity.max_difference:.2g}, executed {parity.executed}" + _prediction_text(parity)
-    )
-
-
-def _prediction_text(parity: Parity) -> str:
-    return "" if parity.argmax_agreement is None else f"; same prediction for {parity.argmax_agreement:.2%}"
 
 
 def _accuracy_text(report: Report, accuracy: float, parity: Parity) -> str:

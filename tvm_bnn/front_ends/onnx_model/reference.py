@@ -66,6 +66,14 @@ class OnnxReference:
         """ONNX Runtime lets nobody in between its nodes."""
         del inputs, outputs, tolerance
 
+    def undecided(self, inputs: Sequence[Array], tolerance: float) -> None:
+        """Nor can anybody disturb what is in between."""
+        del inputs, tolerance
+
+    def index_limits(self) -> list[int | None]:
+        """Return how many rows the tables have that the inputs index."""
+        return [_rows_indexed_by(name, self._model.graph) for name in self._inputs]
+
     @contextmanager
     def bound(self, inputs: Sequence[Array]) -> Iterator[Callable[[], object]]:
         """Lend a function without arguments that runs one batch, with all of ONNX Runtime's optimizations."""
@@ -74,6 +82,18 @@ class OnnxReference:
 
     def _feed(self, inputs: Sequence[Array]) -> dict[str, Array]:
         return dict(zip(self._inputs, inputs, strict=True))
+
+
+def _rows_indexed_by(name: str, graph: Any) -> int | None:
+    """Return the least number of rows of the tables that a value indexes, perhaps as another integer type."""
+    tables = {tensor.name: tensor.dims[0] for tensor in graph.initializer if len(tensor.dims)}
+    names, found = {name}, []
+    for node in graph.node:
+        if node.op_type == "Cast" and node.input[0] in names:
+            names.add(node.output[0])
+        elif node.op_type == "Gather" and node.input[1] in names and node.input[0] in tables:
+            found.append(tables[node.input[0]])
+    return min(found, default=None)
 
 
 def _unsettled(name: str) -> str:

@@ -14,6 +14,7 @@ from tvm.relax.frontend.torch import from_exported_program
 
 from relay_passes.analysis.layers import is_layer
 from relay_passes.rewrite import MAIN, bindings
+from relay_passes.simplify.decompose_norms import fuse_batch_norm
 from schedules.errors import UserError
 from tvm_bnn.front_ends.layer_names import with_layer_names
 from tvm_bnn.front_ends.source import Imported
@@ -94,7 +95,8 @@ def import_program(program: ExportedProgram) -> Imported:
         )
     except Exception as error:
         raise UserError(_import_failure(decomposed, error)) from error
-    return Imported(_with_layer_names(module, layer_paths(decomposed)), names, shapes, dtypes, float_bytes)
+    module = fuse_batch_norm(_with_layer_names(module, layer_paths(decomposed)))
+    return Imported(module, names, shapes, dtypes, float_bytes)
 
 
 def _inputs(

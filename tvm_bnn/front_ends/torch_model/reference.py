@@ -17,7 +17,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from relay_passes.simplify.settle_sign_zero import SignZero
 from tvm_bnn.front_ends.source import Explanation
 from tvm_bnn.front_ends.torch_model import near_ties
+from tvm_bnn.front_ends.torch_model.index_limits import index_limits
 from tvm_bnn.front_ends.torch_model.sign_counter import SignCounter
+from tvm_bnn.front_ends.torch_model.undecided import undecided
 
 Array = npt.NDArray[Any]
 #: Operations of a run, of some ms on one thread, from which on several share it. Of less, threads mostly wait for each
@@ -83,6 +85,16 @@ class TorchReference:
             return None
         answers, decisions = explained
         return Explanation([answer.numpy() for answer in answers], decisions)
+
+    def undecided(self, inputs: Sequence[Array], tolerance: float) -> Array:
+        """Tell of each sample of a batch whether rounding may decide its answers, ``(N,)``."""
+        given = [torch.from_numpy(value) for value in inputs]
+        with _threads(self._threads_for(given)), torch.no_grad():
+            return undecided(self.module, self._sign_zero, given, tolerance).numpy()
+
+    def index_limits(self) -> list[int | None]:
+        """Return how many rows the tables have that the inputs index."""
+        return index_limits(self.module)
 
     def _threads_for(self, tensors: Sequence[torch.Tensor]) -> int:
         """Return how many threads are worth waking for a batch."""
