@@ -34,6 +34,7 @@ from relay_passes.simplify.distribute_sums import distribute_sums
 from relay_passes.simplify.fold_constants import fold_constants
 from relay_passes.simplify.hoist_input_scale import hoist_input_scale
 from relay_passes.simplify.merge_equal_calls import merge_equal_calls
+from relay_passes.simplify.narrow_broadcasts import narrow_broadcasts
 from relay_passes.simplify.settle_sign_zero import SignZero, settle_sign_zero
 from relay_passes.simplify.slice_conv3d import slice_conv3d
 from relay_passes.simplify.split_transposed_conv2d import split_transposed_conv2d
@@ -75,8 +76,10 @@ def _pass(function: Callable[..., Module], *options: object) -> Pass:
 def simplify(sign_zero: SignZero = "exact") -> list[Pass]:
     """Float graph to channels-last float graph, in which layers can be examined."""
     return [
+        _pass(narrow_broadcasts),
         _pass(fold_constants),
         _pass(decompose_batch_norm),
+        _pass(merge_equal_calls),
         _pass(collapse_straight_through),
         _pass(absorb_padding),
         _pass(distribute_sums),
