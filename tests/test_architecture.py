@@ -31,8 +31,8 @@ ROOMS = {
         *("pipeline", "lower", "pack", "canonicalize", "simplify", "domain_rewriter", "analysis", "dialect", "rewrite"),
     ],
     "relay_passes/analysis": [
-        *("images", "layers", "value_domain", "per_channel", "domains", "evaluate", "weight_planes", "values"),
-        *("planes", "part_names", "sums"),
+        *("images", "layers", "factors", "scales", "value_domain", "per_channel", "domains", "evaluate"),
+        *("weight_planes", "values", "planes", "part_names", "sums"),
     ],
     "rpc": ["commands", "measuring", "sessions", "boards", "tracking", "formats"],
     "tvm_bnn": [

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from tvm import relax
 
-from relay_passes.dialect import dtype_of
+from relay_passes.dialect import dtype_of, shape_of
 from relay_passes.rewrite import Expr, array_of, is_constant, op_name
 
 #: Sums of more terms are not taken apart.
@@ -137,6 +138,20 @@ class Sums:
         """Return the terms of a float in another type that rounds no more than sums do."""
         return self.of(node.args[0]) if {dtype_of(node.args[0]), str(node.attrs.dtype)} <= _FLOATS else None
 
+    def stacked(self, node: relax.Call) -> Sum | None:
+        """Return the terms of ``torch.stack(parts).sum(0)``: a sum over the axis along which the parts lie."""
+        reshape = self._definition(node.args[0])
+        concat = self._definition(reshape.args[0]) if op_name(reshape) == "relax.reshape" else reshape
+        parts = self._definition(concat.args[0]) if op_name(concat) == "relax.concat" else None
+        if not isinstance(parts, relax.Tuple) or bool(node.attrs.keepdims) or node.attrs.axis is None:
+            return None
+        axes, shape = [int(axis) for axis in node.attrs.axis], shape_of(parts.fields[0])
+        stacked = (*shape[: axes[0]], len(parts.fields), *shape[axes[0] :])
+        is_stack = len(axes) == 1 and shape_of(node.args[0]) == stacked and int(concat.attrs.axis) == axes[0]
+        if not is_stack or any(shape_of(part) != shape for part in parts.fields):
+            return None
+        return functools.reduce(lambda one, other: _total(one, other, 1.0), map(self.of, parts.fields))
+
 
 _RULES: dict[str, Callable[[Sums, relax.Call], Sum | None]] = {
     "relax.add": Sums.added,
@@ -145,6 +160,7 @@ _RULES: dict[str, Callable[[Sums, relax.Call], Sum | None]] = {
     "relax.divide": Sums.divided,
     "relax.negative": Sums.negated,
     "relax.astype": Sums.cast,
+    "relax.sum": Sums.stacked,
 }
 
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from tvm import relax
 
+from relay_passes.analysis.domains.normalised import of_quotient
 from relay_passes.analysis.domains.reductions import scale_of
 from relay_passes.analysis.domains.rounding import is_integer, within
 from relay_passes.analysis.domains.rules import BOUNDS, RULES
@@ -156,6 +157,10 @@ class ValueDomains:
             tried = _tried(node, tensors, [sorted(operand.few or ()) for operand in operands])
             if tried is not None:
                 return tried
+        if name in {"multiply", "divide"}:
+            within_one = of_quotient(node, lambda value: self._made.get(value, value), self.values)
+            if within_one is not None:
+                return within_one
         return BOUNDS[name](node, operands) if name in BOUNDS else ANY
 
 

@@ -4,9 +4,9 @@ Before: ``y = (s - c) + c`` with ``s`` of a small value domain, typically signs,
 After:  ``y = s``.
 
 Sums are looked at as sums: ``x - x + s``, ``s + c - c``, ``2 * (s - c) + c + c`` and ``(b * s - c) + c`` with a scale
-of each sample all lose what cancels in real arithmetic. Exact up to the rounding of the operations that go, which trained
-models carry as noise around ±1. Only where a term of few values or of whole numbers remains: there the difference can
-have had no purpose but the gradient's. ``x - round(x) + round(x)`` and ``x + 2**23 - 2**23`` stay.
+of each sample all lose what cancels in real arithmetic. Exact up to the rounding of the operations that go, which
+trained models carry as noise around ±1. Only where a term of few values or of whole numbers remains: there the
+difference can have had no purpose but the gradient's. ``x - round(x) + round(x)`` and ``x + 2**23 - 2**23`` stay.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from relay_passes.dialect import dtype_of, shape_of
 from relay_passes.domain_rewriter import DomainRewriter
 from relay_passes.rewrite import Expr, is_constant, op_name
 
-_SUMS = frozenset({"relax.add", "relax.subtract"})
+_SUMS = frozenset({"relax.add", "relax.subtract", "relax.sum"})
 
 
 class _Collapse(DomainRewriter):

@@ -4,6 +4,8 @@ Before: ``multiply(broadcast_to(b, (8, 100)), s)`` with ``b`` of ``(8, 1)``, as 
         and ``repeat_interleave`` arrive.
 After:  ``multiply(b, s)``.
 
+Before: ``sqrt(broadcast_to(b, (8, 100)))``. After: ``broadcast_to(sqrt(b), (8, 100))``.
+
 A scale then shows along which axes it is one number, and nothing is stored that is the same everywhere.
 """
 
@@ -23,6 +25,11 @@ class _Narrow(Rewriter):
             return node
         shape = shape_of(self.builder.normalize(node))
         args = list(node.args)
+        narrowed = [self._narrow(arg) if is_tensor(arg) else arg for arg in args]
+        sizes = _joint([shape_of(arg) for arg in narrowed if is_tensor(arg)])
+        if sizes != shape and any(not arg.same_as(old) for arg, old in zip(narrowed, args, strict=True)):
+            few = self.emit(relax.Call(node.op, narrowed, node.attrs, node.ty_args, node.span))
+            return relax.op.broadcast_to(few, shape)
         for place, arg in enumerate(args):
             narrow = self._narrow(arg)
             others = [shape_of(other) for k, other in enumerate(args) if k != place and is_tensor(other)]
