@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from tvm import relax
 
+from relay_passes.analysis.domains.differences import of_difference
 from relay_passes.analysis.domains.normalised import of_quotient
 from relay_passes.analysis.domains.reductions import scale_of
 from relay_passes.analysis.domains.rounding import is_integer, within
@@ -161,11 +162,14 @@ class ValueDomains:
             within_one = of_quotient(node, lambda value: self._made.get(value, value), self.values)
             if within_one is not None:
                 return within_one
-        return BOUNDS[name](node, operands) if name in BOUNDS else ANY
+        found = BOUNDS[name](node, [self.values(arg) for arg in node.args]) if name in BOUNDS else ANY
+        if name == "subtract":
+            found = of_difference(node, lambda value: self._made.get(value, value), self.values, found)
+        return found
 
 
 def _tried(node: relax.Call, tensors: Sequence[Expr], values: Sequence[Sequence[float]]) -> Values | None:
-    """Try every combination of the operands' few values; None if they are too many."""
+    """Try every combination of the operands' few values; None if they are too many, or one is no number."""
     if np.prod([len(few) for few in values]) > _MOST_TRIED:
         return None
     alike = [next(k for k, other in enumerate(tensors) if other.same_as(arg)) for arg in tensors]
@@ -178,7 +182,8 @@ def _tried(node: relax.Call, tensors: Sequence[Expr], values: Sequence[Sequence[
         np.array([combination[k] for combination in combinations]).astype(dtype_of(arg))
         for k, arg in enumerate(tensors)
     ]
-    return listed(np.unique(evaluate(node, operands).astype(float)).tolist())
+    found = np.unique(evaluate(node, operands).astype(float))
+    return None if np.isnan(found).any() else listed(found.tolist())
 
 
 def _of_type(var: relax.Var, values: Values) -> Values:

@@ -42,8 +42,9 @@ class ScaledScores(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the scores of four heads."""
         query, key = self.queries(x @ self.query), self.keys(x @ self.key)
-        query, key = (each.unflatten(-1, (4, 12)).transpose(1, 2) for each in (query, key))
-        return query @ key.transpose(-1, -2)
+        query, key = (each.view(*each.shape[:-1], 4, 12).transpose(1, 2) for each in (query, key))
+        scores: torch.Tensor = query @ key.transpose(-1, -2)
+        return scores
 
 
 def rows(name: str, idiom: str, scaling: Scaling) -> Family:

@@ -13,6 +13,8 @@ from relay_passes.analysis.domains.rule import Rule
 from relay_passes.analysis.values import ANY, Grid, Values, bounded, listed
 from relay_passes.rewrite import array_of, is_constant, op_name
 
+_SQUARE = 2
+
 
 def _times(one: float, other: float) -> float:
     """Return a product in which zero times infinity is zero, as bounds need it."""
@@ -60,6 +62,8 @@ def _sum(node: relax.Call, operands: Sequence[Values]) -> Values:
     """Bound a sum or a difference: zeros stay where both have them, and a sum on a grid may cancel."""
     one, other = operands
     if op_name(node) == "relax.subtract":
+        if node.args[0].same_as(node.args[1]):
+            return listed([0.0])
         other = _mirrored(other)
     zeros = one.zeros and other.zeros
     return bounded(one.low + other.low, one.high + other.high, zeros, _sum_grid(one, other))
@@ -79,8 +83,9 @@ def _sum_grid(one: Values, other: Values) -> Grid | None:
 
 
 def _square(x: Values) -> Values:
-    size = v.magnitude(x)
-    return bounded(size.low * size.low, size.high * size.high, x.zeros)
+    size, grid = v.magnitude(x), None if x.lattice is None else x.lattice.multiples
+    squares = None if grid is None else Grid(grid.step * grid.step)
+    return bounded(size.low * size.low, size.high * size.high, x.zeros, squares)
 
 
 def _power(node: relax.Call, operands: Sequence[Values]) -> Values:
@@ -89,6 +94,8 @@ def _power(node: relax.Call, operands: Sequence[Values]) -> Values:
     if not exponent.is_one_number or not is_constant(node.args[1]) or exponent.low <= 0:
         return ANY if x.low < 0 else Values(None, 0, math.inf)
     number = float(array_of(node.args[1]).flat[0])
+    if number == _SQUARE:
+        return _square(x)
     if number % 2 == 0:
         x = v.magnitude(x)
     elif x.low < 0 and number % 1:
