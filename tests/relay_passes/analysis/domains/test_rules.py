@@ -69,8 +69,9 @@ STEPS = {
     "by the largest": of_largest,
     "by the norm": of_norm,
 }
-#: Those that may bring to zero what piles up elsewhere, at the ends of a clip or of a float's range.
-MOVES_PILES = {"+ 0.5", "1 -", "% 2", "% -3", "fmod 2", "exp", "sigmoid"}
+#: Those that may bring to zero what piles up elsewhere, at the ends of a clip or of a float's range; and sums of so few
+#: numbers that they may all be zeros.
+MOVES_PILES = {"+ 0.5", "1 -", "% 2", "% -3", "fmod 2", "exp", "sigmoid", "by the norm", "mean", "sum"}
 #: Operators on two tensors.
 JOINTS = {
     "+": lambda b, x, y: OP.add(x, y),
