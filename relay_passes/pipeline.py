@@ -34,6 +34,7 @@ from relay_passes.simplify.distribute_sums import distribute_sums
 from relay_passes.simplify.fold_constants import fold_constants
 from relay_passes.simplify.hoist_input_scale import hoist_input_scale
 from relay_passes.simplify.merge_equal_calls import merge_equal_calls
+from relay_passes.simplify.narrow_broadcasts import narrow_broadcasts
 from relay_passes.simplify.settle_products import settle_products
 from relay_passes.simplify.settle_sign_zero import SignZero, settle_sign_zero
 from relay_passes.simplify.slice_conv3d import slice_conv3d
@@ -77,9 +78,11 @@ def _pass(function: Callable[..., Module], *options: object) -> Pass:
 def simplify(sign_zero: SignZero = "exact") -> list[Pass]:
     """Float graph to channels-last float graph, in which layers can be examined."""
     return [
+        _pass(narrow_broadcasts),
         _pass(fold_constants),
         _pass(settle_products),
         _pass(decompose_norms),
+        _pass(merge_equal_calls),
         _pass(collapse_straight_through),
         _pass(absorb_padding),
         _pass(distribute_sums),

@@ -42,6 +42,10 @@ ROOMS = {
     "relay_passes": [
         *("pipeline", "lower", "pack", "canonicalize", "simplify", "domain_rewriter", "analysis", "dialect", "rewrite"),
     ],
+    "relay_passes/analysis": [
+        *("images", "layers", "factors", "scales", "value_domain", "per_channel", "domains", "evaluate"),
+        *("multiply_add", "weight_planes", "values", "planes", "part_names", "sums"),
+    ],
     "rpc": ["commands", "measuring", "sessions", "boards", "tracking", "formats"],
     "tvm_bnn": [
         *("lab", "report", "tune", "bench", "compile", "verifying", "deployment", "front_ends", "artifacts", "zoo"),

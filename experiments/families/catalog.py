@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from experiments.families.edge_cases import awkward, few_bits, grouped, look_alikes, ranks, transposed
+from experiments.families.edge_cases import (
+    awkward,
+    estimators,
+    few_bits,
+    few_values,
+    grouped,
+    look_alikes,
+    ranks,
+    scales,
+    transposed,
+)
 from experiments.families.family import Family
 from experiments.families.pictures import (
     bi_real,
@@ -47,6 +57,9 @@ FAMILIES: tuple[Family, ...] = (
     *point_net.FAMILIES,
     *fsmn.FAMILIES,
     *few_bits.FAMILIES,
+    *estimators.FAMILIES,
+    *few_values.FAMILIES,
+    *scales.FAMILIES,
     *look_alikes.FAMILIES,
     *awkward.FAMILIES,
 )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import tvm
 from tvm import relax
 
+from relay_passes.analysis.factors import Factors
 from relay_passes.analysis.planes import Planes, planes_of
 from relay_passes.analysis.value_domain import ValueDomains
 from relay_passes.analysis.values import Domain, describe
@@ -53,6 +54,8 @@ class Layer:
         The weight as sign tensors, or why it is none.
     second
         The value domain of a product's second operand that depends on the input; None for layers with weights.
+    factors
+        What is known of few-valued operands times real factors: see :class:`Factors`; "" for other operands.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Layer:
     activations: Domain
     weight: WeightPlanes | str
     second: Domain = None
+    factors: tuple[str, str] = ("", "")
 
     @property
     def planes(self) -> Planes | None:
@@ -99,7 +103,7 @@ class Layer:
     def float_reason(self) -> str | None:
         """Why the layer stays float; None if it runs on bits."""
         if self.planes is None:
-            return f"its input takes {describe(self.activations)}, which are no sum of a few signs"
+            return f"its input {self.factors[0] or takes_too_many(self.activations)}"
         right = self.second_planes if isinstance(self.weight, str) else self.weight
         if right is None or isinstance(right, str):
             return str(self.weight)
@@ -108,6 +112,11 @@ class Layer:
         if len(self.planes) * len(right) > MOST_PRODUCTS:
             return f"it would take {len(self.planes)} x {len(right)} binary products; float is faster"
         return None
+
+
+def takes_too_many(domain: Domain) -> str:
+    """Say of an operand that its values are no sum of planes."""
+    return f"takes {describe(domain)}, which are no sum of a few signs"
 
 
 def layer_name(node: relax.Call) -> str:
@@ -136,7 +145,7 @@ def weight_of(node: relax.Call) -> Array | None:
     return values.swapaxes(-1, -2).reshape(-1, values.shape[-2])
 
 
-def examine(node: relax.Call, activations: Domain, second: Domain = None) -> Layer:
+def examine(node: relax.Call, activations: Domain, second: Domain = None, factors: tuple[str, str] = ("", "")) -> Layer:
     """Return what binarization needs to know of a layer whose operands take the given values."""
     weight = weight_of(node)
     depth = 0 if weight is None else math.prod(weight.shape[1:])
@@ -147,7 +156,7 @@ def examine(node: relax.Call, activations: Domain, second: Domain = None) -> Lay
             alike = shape_of(node.args[0])[:-2] == shape_of(node.args[1])[:-2]
             second = second if alike else None
             verdict = (
-                f"its second operand takes {describe(second)}, which are no sum of a few signs"
+                f"its second operand {factors[1] or takes_too_many(second)}"
                 if alike
                 else "its operands have different leading axes, which the packed product has no kernel for"
             )
@@ -161,6 +170,7 @@ def examine(node: relax.Call, activations: Domain, second: Domain = None) -> Lay
         activations,
         verdict,
         second if weight is None else None,
+        factors,
     )
 
 
@@ -175,5 +185,6 @@ def layers_of(module: tvm.IRModule) -> list[Layer]:
     """Examine every layer of a float module, in order."""
     function = module[MAIN]
     domains = ValueDomains.of_function(function, proves_zeros=True)
+    factors = Factors(function, domains)
     nodes = [binding.value for binding in bindings(function) if is_layer(binding.value)]
-    return [examine(node, *map(domains.of, node.args)) for node in nodes]
+    return [examine(node, domains.of(node.args[0]), domains.of(node.args[1]), factors.of(node)) for node in nodes]

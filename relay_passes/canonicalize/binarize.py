@@ -55,7 +55,8 @@ class _Binarize(DomainRewriter):
     def call(self, node: relax.Call) -> Expr:
         if not is_layer(node):
             return node
-        layer = examine(self.builder.normalize(node), *map(self.domains.of, node.args))
+        x, weight = node.args
+        layer = examine(self.builder.normalize(node), self.domains.of(x), self.domains.of(weight))
         if layer.float_reason is not None or layer.planes is None:
             return node
         if isinstance(layer.weight, str):

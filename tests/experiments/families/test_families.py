@@ -14,7 +14,7 @@ from experiments.families.family import Family, Inputs, resample
 # Where the two operands of a product stand among the operator's arguments.
 PRODUCTS = {"convolution": (0, 1), "addmm": (1, 2), "mm": (0, 1), "bmm": (0, 1)}
 # Operators that decide between values; a decision is positive where the result is.
-DECISIONS = {"sign", "sign_", "ge", "gt", "round"}
+DECISIONS = {"sign", "sign_", "ge", "gt", "round", "floor"}
 
 TOLERANCE = 1e-4  # the detach trick rounds: ±α is met to 1e-7 usually, to 6e-5 where α is small
 

@@ -84,7 +84,11 @@ def test_a_mean_of_what_is_rectified_keeps_its_zeros():
         return relax.op.sign(builder.emit(relax.op.mean(builder.emit(relax.op.nn.relu(x)), [1, 2])))
 
     assert domain_of(mean_of_relu) == {0, 1}
-    assert domain_of(lambda b, x: relax.op.sign(b.emit(relax.op.mean(signs(b, x), [1, 2])))) == {-1, 1}
+
+
+@pytest.mark.parametrize(("axes", "expected"), [([1, 2], {-1, 0, 1}), ([1], {-1, 0, 1}), ([0], {-1, 1})])
+def test_means_of_evenly_many_signs_cancel(axes, expected):
+    assert domain_of(lambda b, x: relax.op.sign(b.emit(relax.op.mean(signs(b, x), axes)))) == expected
 
 
 def test_a_sum_of_signs_cancels_and_one_of_what_is_rectified_does_not():

@@ -3,6 +3,7 @@
 * Run-time checks (``_assert_…``, checked linear algebra) and the tokens that order them go: they compute nothing.
 * Assignment under a mask (``x[mask] = 1``) becomes a ``where``.
 * ``copysign`` becomes a ``where``, which takes the sign of -0 for that of 0.
+* The factor of ``add(x, y, alpha=2)``, which the importer passes over, becomes a product.
 * Type promotion becomes explicit. The importer gives ``bool * 2`` the type bool; PyTorch says int64.
 """
 
@@ -32,6 +33,7 @@ def make_importable(program: ExportedProgram) -> ExportedProgram:
     spell_operators(program)
     _select_under_masks(program)
     _select_by_sign(program)
+    _spell_factors_out(program)
     _promote_operands(program)
     program.graph_module.recompile()
     return program
@@ -114,6 +116,23 @@ def _select_by_sign(program: ExportedProgram) -> None:
         selected.meta = dict(node.meta)
         node.replace_all_uses_with(selected)
         graph.erase_node(node)
+
+
+def _spell_factors_out(program: ExportedProgram) -> None:
+    """Turn ``add(x, y, alpha)`` into ``add(x, mul(y, alpha))``, and so for ``sub``."""
+    graph, aten = program.graph, torch.ops.aten
+    for node in list(graph.nodes):
+        factor = node.kwargs.get("alpha", 1) if node.target in {aten.add.Tensor, aten.sub.Tensor} else 1
+        if factor == 1:
+            continue
+        x, y = node.args
+        if isinstance(y, Node):
+            with graph.inserting_before(node):
+                scaled = graph.call_function(aten.mul.Tensor, (y, factor))
+            scaled.meta = {**y.meta, "val": y.meta["val"] * factor}
+            node.args, node.kwargs = (x, scaled), {}
+        else:
+            node.args, node.kwargs = (x, y * factor), {}
 
 
 def _promote_operands(program: ExportedProgram) -> None:
