@@ -45,6 +45,10 @@ ROOMS = {
     ],
     "tvm_bnn/tune": ["command", "comparing", "logs", "searching", "subjects", "runners", "tasks", "durations"],
     "tvm_bnn/front_ends": ["opening", "onnx_model", "torch_model", "source", "layer_names", "example_input"],
+    "tvm_bnn/front_ends/torch_model": [
+        *("factory", "checkpoint", "export", "reference", "program", "batch", "precision", "importable", "checks"),
+        *("eager", "constant_subgraphs", "retrace", "near_ties", "sign_counter"),
+    ],
     "experiments": [
         *("commands", "report", "grid", "parity", "tracks", "digits", "training", "families"),
         *("complexity", "data", "corruptions", "metrics", "architectures", "binarizers"),

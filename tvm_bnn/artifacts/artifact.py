@@ -21,8 +21,9 @@ import msgspec
 
 from schedules.errors import UserError
 
-#: Raised when a reader of the old format could misread the new one. 2 added the hash of the whole file.
-FORMAT_VERSION = 2
+#: Raised when a reader of the old format could misread the new one. 2 added the hash of the whole file, 3
+#: whether samples are independent, without which several batches must not run one after the other.
+FORMAT_VERSION = 3
 _MANIFEST = "manifest.json"
 _SEAL = b"sha256:"
 _DIGITS = 64
@@ -73,6 +74,8 @@ class Manifest(msgspec.Struct, frozen=True):
         That its code may use, as ``/proc/cpuinfo`` names them.
     bnn_format
         0 if the library is for TVM's runtime; else it is a deployed model of that format, for libbnn.
+    independent_samples
+        Whether each sample's answer depends on that sample alone, so that several batches may run one after the other.
     """
 
     format_version: int
@@ -92,6 +95,7 @@ class Manifest(msgspec.Struct, frozen=True):
     library_sha256: str
     cpu_features: tuple[str, ...] = ()
     bnn_format: int = 0
+    independent_samples: bool = False
 
 
 class _Version(msgspec.Struct):

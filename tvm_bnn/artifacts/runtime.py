@@ -61,7 +61,8 @@ class Model:
         ----------
         inputs
             One array or tensor for each of ``manifest.inputs``, of that shape and dtype, whatever its strides. Where
-            all inputs and outputs have the batch first, it may be any multiple of the batch that was compiled.
+            all inputs and outputs have the batch first, and each sample is answered by itself, it may be any multiple
+            of the batch that was compiled.
 
         Returns
         -------
@@ -80,6 +81,8 @@ class Model:
         wants_torch = torch is not None and any(isinstance(value, torch.Tensor) for value in inputs)
         batch = _batch(self.manifest)
         arrays = [_checked(value, spec, batch) for value, spec in zip(inputs, specs, strict=True)]
+        if batch is not None and not self.manifest.independent_samples:
+            _refuse_other_batches(arrays, specs, batch)
         results = self.run(arrays) if batch is None else self._run_in_pieces(arrays, batch)
         if wants_torch and torch is not None:
             results = [torch.from_numpy(result) for result in results]
@@ -155,6 +158,16 @@ def _from_numpy(value: Any, spec: TensorSpec) -> Array:
         advice = f"x.astype('{spec.dtype}')" if hasattr(value, "astype") else f"np.asarray(x, '{spec.dtype}')"
         raise UserError(f"input '{spec.name}' is {array.dtype.name}; the model takes {spec.dtype}: pass {advice}")
     return array
+
+
+def _refuse_other_batches(arrays: list[Array], specs: tuple[TensorSpec, ...], batch: int) -> None:
+    """Raise if there are several batches: one after the other, they might have other answers than together."""
+    for array, spec in zip(arrays, specs, strict=True):
+        if len(array) != batch:
+            raise UserError(
+                f"input '{spec.name}' has {len(array)} samples; this model's answers to samples depend on each "
+                f"other, as far as compilation found out, so it takes {batch} at a time: compile it for {len(array)}"
+            )
 
 
 def _refuse_shape(shape: tuple[int, ...], spec: TensorSpec, batch: int | None) -> None:

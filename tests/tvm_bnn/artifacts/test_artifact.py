@@ -81,7 +81,7 @@ def test_a_flipped_bit_in_the_library(digits, tmp_path):
 def test_a_manifest_that_is_no_manifest(tmp_path):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as zipped:
-        zipped.writestr("manifest.json", '{"format_version": 2}')
+        zipped.writestr("manifest.json", f'{{"format_version": {FORMAT_VERSION}}}')
     path = tmp_path / "strange.so"
     path.write_bytes(b"library" + archive.getvalue())
     assert "damaged manifest" in complaint_of(tvm_bnn.load, path)

@@ -6,6 +6,7 @@ tensor whose values can be looked at, and operators that only ever touched weigh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -27,14 +28,8 @@ def fold_constant_subgraphs(program: ExportedProgram) -> ExportedProgram:
     program
         Decomposed to core ATen operators; the parameters it holds are not changed.
     """
-    values: dict[Node, Any] = _placeholder_values(program)
+    values = constant_values(program)
     graph = program.graph_module.graph
-    with torch.no_grad():
-        for node in graph.nodes:
-            if node.op == "call_function" and _is_constant(node, values):
-                args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), lambda read: values[read])
-                value = node.target(*args, **kwargs)
-                values[node] = torch.zeros_like(value) if str(node.target).startswith(_UNINITIALIZED) else value
     frontier = [node for node in values if node.op == "call_function" and isinstance(values[node], torch.Tensor)]
     for node in frontier:
         if any(user not in values for user in node.users):
@@ -42,6 +37,21 @@ def fold_constant_subgraphs(program: ExportedProgram) -> ExportedProgram:
     graph.eliminate_dead_code()
     program.graph_module.recompile()
     return program
+
+
+def constant_values(program: ExportedProgram, instead: Mapping[Node, Any] | None = None) -> dict[Node, Any]:
+    """Return the value of every node that depends on parameters, buffers and constants alone.
+
+    ``instead`` are other values for some of these.
+    """
+    values: dict[Node, Any] = {**_placeholder_values(program), **(instead or {})}
+    with torch.no_grad():
+        for node in program.graph_module.graph.nodes:
+            if node.op == "call_function" and _is_constant(node, values):
+                args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), lambda read: values[read])
+                value = node.target(*args, **kwargs)
+                values[node] = torch.zeros_like(value) if str(node.target).startswith(_UNINITIALIZED) else value
+    return values
 
 
 def _placeholder_values(program: ExportedProgram) -> dict[Node, Any]:

@@ -17,13 +17,15 @@ from relay_passes.rewrite import MAIN, bindings
 from schedules.errors import UserError
 from tvm_bnn.front_ends.layer_names import with_layer_names
 from tvm_bnn.front_ends.source import Imported
+from tvm_bnn.front_ends.torch_model.checks.state import without_state
 from tvm_bnn.front_ends.torch_model.constant_subgraphs import fold_constant_subgraphs
-from tvm_bnn.front_ends.torch_model.export import first_line
+from tvm_bnn.front_ends.torch_model.eager.module import first_line
 from tvm_bnn.front_ends.torch_model.importable import make_importable
 from tvm_bnn.front_ends.torch_model.precision import stored_bytes
 from tvm_bnn.front_ends.torch_model.retrace import user_inputs
 
 _DTYPES = {torch.float32: "float32", torch.int64: "int64", torch.int32: "int32", torch.bool: "bool"}
+_MOST_NAMED = 3
 _LAYER_OPERATORS = re.compile(r"^(convolution|conv\d|linear|addmm|mm|bmm|matmul|baddbmm)")
 
 
@@ -72,13 +74,37 @@ def import_program(program: ExportedProgram) -> Imported:
     float_bytes = stored_bytes(program)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        decomposed = fold_constant_subgraphs(make_importable(program.run_decompositions()))
+        decomposed, changed = without_state(_decomposed(program))
+        decomposed = fold_constant_subgraphs(make_importable(decomposed))
     _refuse_branches(decomposed)
     try:
         module = from_exported_program(decomposed, run_ep_decomposition=False, unwrap_unit_return_tuple=True)
     except Exception as error:
         raise UserError(_import_failure(decomposed, error)) from error
-    return Imported(_with_layer_names(module, _layer_paths(decomposed)), names, shapes, dtypes, float_bytes)
+    named = _with_layer_names(module, _layer_paths(decomposed))
+    return Imported(named, names, shapes, dtypes, float_bytes, _notes(changed))
+
+
+def _decomposed(program: ExportedProgram) -> ExportedProgram:
+    try:
+        decomposed: ExportedProgram = program.run_decompositions()
+        return decomposed
+    except RuntimeError as error:
+        mutated = re.search(r"Constant (\S+) is mutated", str(error))
+        if mutated is None:
+            raise
+        raise UserError(
+            f"forward changes '{mutated[1]}', which is neither a parameter nor a buffer: write "
+            f"self.register_buffer('{mutated[1]}', ...), or compute a new tensor"
+        ) from error
+
+
+def _notes(changed: tuple[str, ...]) -> tuple[str, ...]:
+    if not changed:
+        return ()
+    names = ", ".join(f"'{name}'" for name in changed[:_MOST_NAMED])
+    more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
+    return (f"forward writes to {names}{more}, which no later answer depends on: the compiled model does not",)
 
 
 def _inputs(
