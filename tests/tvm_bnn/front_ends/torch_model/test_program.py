@@ -179,7 +179,7 @@ class Branching(nn.Module):
 def test_a_module_that_branches_on_its_data():
     text = complaint_of(compile_model, Branching(), (torch.tensor([1.0, 2.0, 3.0]),))
     assert "Branching branches on its data at" in text
-    assert "test_torch_program.py:" in text
+    assert "test_program.py:" in text
 
 
 class Conditional(nn.Module):

@@ -33,16 +33,18 @@ class _Watched(Interpreter):
 def first_difference(eager: EagerModule, exported: GraphModule, inputs: Inputs) -> str:
     """Return words for the first module, in the order in which they end, whose answer the program never computes.
 
-    Empty if that cannot be found out.
+    The model's own forward if that is none of its parts.
     """
     watched = _Watched(exported)
     found: list[str] = []
+    root = "the model's own forward"
     with contextlib.suppress(Exception), eager.lent() as module:
+        root = _words("", module)
         watched.run(*(value.clone() for value in inputs))
         for path, submodule in module.named_modules():
             submodule.register_forward_hook(_comparing(path, watched.values, found))
         module(*(value.clone() for value in inputs))
-    return found[0] if found else ""
+    return found[0] if found else root
 
 
 def _comparing(path: str, values: dict[str, list[torch.Tensor]], found: list[str]) -> Any:
@@ -50,9 +52,12 @@ def _comparing(path: str, values: dict[str, list[torch.Tensor]], found: list[str
         del given
         answers = tensors_of(result)
         if path in values and answers and not any(agree([answers[0]], [value]) for value in values[path]):
-            code = getattr(type(submodule).forward, "__code__", None)
-            place = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
-            name = f"module '{path}'" if path else "the model's own forward"
-            found.append(f"{name}{place}")
+            found.append(_words(path, submodule))
 
     return compare
+
+
+def _words(path: str, module: torch.nn.Module) -> str:
+    code = getattr(type(module).forward, "__code__", None)
+    place = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
+    return (f"module '{path}'" if path else "the model's own forward") + place

@@ -52,8 +52,7 @@ class Original:
         raise UserError(
             f"model {self.eager.name}: torch.export's program answers otherwise than the module itself, by up to "
             f"{_largest_difference(answers, exported):.3g}, on inputs between {_range(given)}"
-            + (f"; they part in {where}" if where else "")
-            + ": forward does something there that no graph records; write it with tensors alone"
+            f"; they part in {where}: forward does something there that no graph records; write it with tensors alone"
         )
 
     def joined(self, inputs: Inputs) -> list[torch.Tensor]:
