@@ -96,7 +96,9 @@ def test_a_newer_format(digits, tmp_path):
 
 def test_an_older_format(digits, tmp_path):
     path = rewritten(digits, tmp_path, format_version=1)
-    assert f"has format 1, this tvm_bnn reads {FORMAT_VERSION}: compile the model again" in complaint_of(tvm_bnn.load, path)
+    assert f"has format 1, this tvm_bnn reads {FORMAT_VERSION}: compile the model again" in complaint_of(
+        tvm_bnn.load, path
+    )
 
 
 def test_a_manifest_changed_with_its_checksum(digits, tmp_path):
