@@ -13,7 +13,7 @@ from experiments.training.evaluation import test_inputs
 from schedules.machines.target import Target, find_target
 from tvm_bnn.compile.compiler import compile_model
 from tvm_bnn.compile.reporting.compilation_report import Report
-from tvm_bnn.verifying.verification import Samples
+from tvm_bnn.verifying.samples import Samples
 
 #: Test samples that the compiled network is held against PyTorch on.
 _VERIFIED = 16

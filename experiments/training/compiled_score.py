@@ -14,7 +14,7 @@ from experiments.training.evaluation import evaluate_calls, test_inputs
 from experiments.training.job import Job
 from tvm_bnn.artifacts.runtime import load
 from tvm_bnn.compile.compiler import Compiled, compile_model
-from tvm_bnn.verifying.verification import Samples
+from tvm_bnn.verifying.samples import Samples
 
 _VERIFIED = 64
 

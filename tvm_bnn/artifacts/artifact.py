@@ -20,8 +20,9 @@ import msgspec
 from schedules.errors import UserError
 from schedules.files.whole_file import read_whole, write_atomically
 
-#: Raised when a reader of the old format could misread the new one. 2 added the hash of the whole file.
-FORMAT_VERSION = 2
+#: Raised when a reader of the old format could misread the new one. 2 added the hash of the whole file, 3
+#: whether samples are independent, without which several batches must not run one after the other.
+FORMAT_VERSION = 3
 _MANIFEST = "manifest.json"
 _SEAL = b"sha256:"
 _DIGITS = 64
@@ -81,6 +82,8 @@ class Manifest(msgspec.Struct, frozen=True):
         0 if the library is for TVM's runtime; else it is a deployed model of that format, for libbnn.
     unverified
         In which way its answers disagree with the reference's, where the user accepts that; else empty.
+    independent_samples
+        Whether each sample's answer depends on that sample alone, so that several batches may run one after the other.
     """
 
     format_version: int
@@ -101,6 +104,7 @@ class Manifest(msgspec.Struct, frozen=True):
     cpu_features: tuple[str, ...] = ()
     bnn_format: int = 0
     unverified: str = ""
+    independent_samples: bool = False
 
 
 class _Version(msgspec.Struct):

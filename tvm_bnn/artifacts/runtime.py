@@ -16,7 +16,7 @@ from schedules.files.whole_file import reason
 from schedules.machines import host
 from schedules.machines.amx import REFUSED, TILES, permitted
 from schedules.machines.isa import ISAS
-from tvm_bnn.artifacts.artifact import Manifest, read_artifact
+from tvm_bnn.artifacts.artifact import Manifest, TensorSpec, read_artifact
 from tvm_bnn.artifacts.inputs import batch_of, checked_input
 from tvm_bnn.artifacts.threads import claim_threads, settle_threads
 
@@ -95,7 +95,8 @@ class Model:
         ----------
         inputs
             One array or tensor for each of ``manifest.inputs``, of that shape and dtype, whatever its strides. Where
-            all inputs and outputs have the batch first, it may be any multiple of the batch that was compiled.
+            all inputs and outputs have the batch first, and each sample is answered by itself, it may be any multiple
+            of the batch that was compiled.
 
         Returns
         -------
@@ -114,6 +115,8 @@ class Model:
         wants_torch = torch is not None and any(isinstance(value, torch.Tensor) for value in inputs)
         batch = batch_of(self.manifest)
         arrays = [checked_input(value, spec, batch) for value, spec in zip(inputs, specs, strict=True)]
+        if batch is not None and not self.manifest.independent_samples:
+            _refuse_other_batches(arrays, specs, batch)
         results = self.run(arrays) if batch is None else self._run_in_pieces(arrays, batch)
         if wants_torch and torch is not None:
             results = [torch.from_numpy(result) for result in results]
@@ -162,6 +165,16 @@ def _load_again(path: Path, library_sha256: str, threads: int | None) -> Model:
     if model.manifest.library_sha256 != library_sha256:
         raise UserError(f"artifact '{path}' has changed since the model that was pickled or copied was loaded from it")
     return model
+
+
+def _refuse_other_batches(arrays: list[Array], specs: tuple[TensorSpec, ...], batch: int) -> None:
+    """Raise if there are several batches: one after the other, they might have other answers than together."""
+    for array, spec in zip(arrays, specs, strict=True):
+        if len(array) != batch:
+            raise UserError(
+                f"input '{spec.name}' has {len(array)} samples; this model's answers to samples depend on each "
+                f"other, as far as compilation found out, so it takes {batch} at a time: compile it for {len(array)}"
+            )
 
 
 def load(path: str | os.PathLike[str], threads: int | None = None) -> Model:

@@ -13,7 +13,7 @@ from schedules.machines.link import Toolchain
 from schedules.machines.target import Target
 from schedules.tuned.tuning_log import existing
 from tvm_bnn.compile.float_layers import FloatLayers, packing
-from tvm_bnn.verifying.verification import Samples
+from tvm_bnn.verifying.samples import Samples
 
 
 @dataclasses.dataclass(frozen=True)

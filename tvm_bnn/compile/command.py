@@ -14,7 +14,7 @@ from tvm_bnn.command_line.packages import require
 from tvm_bnn.zoo.digits import DIGITS
 
 if TYPE_CHECKING:
-    from tvm_bnn.verifying.verification import Samples
+    from tvm_bnn.verifying.samples import Samples
 
 
 @dataclasses.dataclass(frozen=True)

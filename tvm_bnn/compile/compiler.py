@@ -14,6 +14,7 @@ from schedules.files.whole_file import check_writable
 from schedules.machines.link import Toolchain
 from schedules.machines.target import Target, find_target
 from tvm_bnn.compile import finishing, steps
+from tvm_bnn.compile.backend import output_specs
 from tvm_bnn.compile.choices import Choices
 from tvm_bnn.compile.float_layers import FloatLayers
 from tvm_bnn.compile.ir_dump import ir_dumper
@@ -25,7 +26,7 @@ from tvm_bnn.front_ends.opening import Given, open_model
 from tvm_bnn.front_ends.source import Source
 from tvm_bnn.verifying import verification
 from tvm_bnn.verifying.deployed import deploy_checked
-from tvm_bnn.verifying.verification import Samples
+from tvm_bnn.verifying.samples import Samples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +134,10 @@ def _compile(source: Source, choices: Choices, clock: Clock) -> Compiled:
     observe = ir_dumper(choices.dump_ir)
     with clock.stage("importing"):
         imported = source.read()
-    refuse_large_inputs(imported)
+        refuse_large_inputs(imported)
+        if choices.samples is not None:
+            fitted = choices.samples.fitted(steps.input_specs(imported), output_specs(imported.module))
+            choices = dataclasses.replace(choices, samples=fitted)
     with clock.stage("simplifying"):
         simplified = steps.simplify(imported, choices, observe)
     refuse_without_binary_layers(source.name, simplified.layers)

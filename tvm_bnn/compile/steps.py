@@ -20,6 +20,7 @@ from tvm_bnn.compile.versions import versions
 from tvm_bnn.deployment.folder import deployed_model
 from tvm_bnn.deployment.seal import FORMAT_VERSION
 from tvm_bnn.front_ends.source import Imported, Source
+from tvm_bnn.verifying.independence import are_independent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,9 +94,15 @@ def schedule(simplified: Simplified, choices: Choices, observe: pipeline.Observe
     )
 
 
+def input_specs(imported: Imported) -> tuple[artifact.TensorSpec, ...]:
+    """Return the inputs of a model."""
+    rows = zip(imported.input_names, imported.input_shapes, imported.input_dtypes, strict=True)
+    return tuple(artifact.TensorSpec(*row) for row in rows)
+
+
 def build(source: Source, imported: Imported, scheduled: Scheduled, choices: Choices) -> Built:
     """Generate code, and describe it."""
-    target = choices.target
+    target, outputs = choices.target, backend.output_specs(scheduled.module)
     manifest = artifact.Manifest(
         format_version=artifact.FORMAT_VERSION,
         model=source.name,
@@ -104,11 +111,8 @@ def build(source: Source, imported: Imported, scheduled: Scheduled, choices: Cho
         machine=target.machine,
         isa=target.isa.name,
         tvm_target=target.tvm,
-        inputs=tuple(
-            artifact.TensorSpec(*spec)
-            for spec in zip(imported.input_names, imported.input_shapes, imported.input_dtypes, strict=True)
-        ),
-        outputs=backend.output_specs(scheduled.module),
+        inputs=input_specs(imported),
+        outputs=outputs,
         passes=scheduled.passes,
         kernels=scheduled.kernels,
         versions=versions(),
@@ -117,6 +121,7 @@ def build(source: Source, imported: Imported, scheduled: Scheduled, choices: Cho
         library_sha256="",
         cpu_features=needed_features(target),
         bnn_format=FORMAT_VERSION if target.runtime == "libbnn" else 0,
+        independent_samples=are_independent(source.reference("exact"), input_specs(imported), outputs, choices.samples),
     )
     library = _library(scheduled.module, manifest, choices)
     sealed = msgspec.structs.replace(manifest, library_bytes=len(library), library_sha256=artifact.sha256(library))

@@ -19,13 +19,26 @@ _MAPPINGS = (dict, collections.OrderedDict)
 
 
 def copied(module: _Module) -> _Module:
-    """Return a copy with parameters, buffers and submodules of its own."""
+    """Return a copy with parameters, buffers and submodules of its own.
+
+    Tensors keep their attributes, such as ``weight.org``, which PyTorch's copy drops.
+    """
+    memo: dict[int, Any] = {}
     try:
-        return copy.deepcopy(module)
+        made = copy.deepcopy(module, memo)
+        for tensor in [*module.parameters(), *module.buffers()]:
+            _copy_attributes(tensor, memo)
     except Exception:
         # Whatever a constructor or a __getattr__ of the user's raises, which may be anything.
-        made: _Module = _rebuilt(module, {})
-        return made
+        made = _rebuilt(module, {})
+    return made
+
+
+def _copy_attributes(tensor: torch.Tensor, memo: dict[int, Any]) -> None:
+    twin = memo.get(id(tensor))
+    for name, value in vars(tensor).items():
+        if twin is not None and not hasattr(twin, name):
+            setattr(twin, name, copy.deepcopy(value, memo))
 
 
 def _rebuilt(module: torch.nn.Module, known: dict[int, Any]) -> Any:

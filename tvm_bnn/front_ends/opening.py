@@ -11,11 +11,15 @@ from pathlib import Path
 import torch
 from torch.export import ExportedProgram
 
+from relay_passes.simplify.settle_sign_zero import SignZero
 from schedules.errors import UserError
 from tvm_bnn.command_line.packages import require
 from tvm_bnn.front_ends.source import Imported, Source
 from tvm_bnn.front_ends.torch_model.batch import at_batch
-from tvm_bnn.front_ends.torch_model.export import export_module
+from tvm_bnn.front_ends.torch_model.checks.calls import refuse_unusual_calls
+from tvm_bnn.front_ends.torch_model.checks.numbers import refuse_bad_numbers
+from tvm_bnn.front_ends.torch_model.eager.original import Original
+from tvm_bnn.front_ends.torch_model.export import Captured, capture
 from tvm_bnn.front_ends.torch_model.factory import Factory
 from tvm_bnn.front_ends.torch_model.precision import in_float32, stored_bytes
 from tvm_bnn.front_ends.torch_model.program import import_program, read_program
@@ -48,9 +52,9 @@ def open_model(
     if isinstance(model, torch.nn.Module):
         if not example_inputs:
             raise UserError(f"model {type(model).__name__}: pass example_inputs, tensors of the shapes to compile for")
-        return _of_program(export_module(model, example_inputs), type(model).__name__, "", batch)
+        return _of_module(capture(model, example_inputs), type(model).__name__, "", batch)
     if isinstance(model, Factory):
-        return _of_program(model.export(), model.name, model.sha256, batch)
+        return _of_module(model.capture(), model.name, model.sha256, batch)
     path = Path(model)
     if path.suffix.lower() == ".onnx":
         return _of_onnx(path, batch)
@@ -58,14 +62,30 @@ def open_model(
     return _of_program(program, path.stem, hashlib.sha256(path.read_bytes()).hexdigest(), batch)
 
 
-def _of_program(given: ExportedProgram, name: str, sha256: str, batch: int | None) -> Source:
+def _of_module(captured: Captured, name: str, sha256: str, batch: int | None) -> Source:
+    return _of_program(captured.program, name, sha256, batch, captured.original)
+
+
+def _of_program(
+    given: ExportedProgram,
+    name: str,
+    sha256: str,
+    batch: int | None,
+    original: Original | None = None,
+) -> Source:
+    refuse_unusual_calls(given, name)
+    refuse_bad_numbers(given, name)
     float_bytes = stored_bytes(given)
-    program, notes = in_float32(at_batch(given, batch, name))
+    program, converted = in_float32(at_batch(given, batch, name))
 
     def read() -> Imported:
-        return dataclasses.replace(import_program(program), float_bytes=float_bytes, notes=notes)
+        imported = import_program(program)
+        return dataclasses.replace(imported, float_bytes=float_bytes, notes=(*converted, *imported.notes))
 
-    return Source(name, sha256, read, lambda sign_zero: TorchReference(program, sign_zero))
+    def reference(sign_zero: SignZero) -> TorchReference:
+        return TorchReference(program, sign_zero, original, is_converted=bool(converted))
+
+    return Source(name, sha256, read, reference)
 
 
 def _of_onnx(path: Path, batch: int | None) -> Source:

@@ -72,7 +72,16 @@ class Reference(Protocol):
         """How many exact zeros reached a sign of an activation in ``run`` so far, of how many values."""
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
-        """Return the outputs for one batch, in float32."""
+        """Return the outputs for one batch, in float32: the original's own, before anything was made of it.
+
+        Raises
+        ------
+        UserError
+            If what was made of it, to be compiled, answers otherwise.
+        """
+
+    def joined(self, inputs: Sequence[Array], in_double: bool = False) -> list[Array] | None:
+        """Return the outputs for another number of samples than the model's batch, or None if it takes no other."""
 
     def run_double(self, batches: Sequence[Sequence[Array]]) -> list[list[Array]] | None:
         """Return the outputs of several batches in float64, or None if the framework cannot."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from schedules.errors import UserError
-from tvm_bnn.verifying.verification import Samples
+from tvm_bnn.verifying.samples import Samples
 from tvm_bnn.zoo.digits import DIGITS_TEST
 
 
@@ -30,7 +30,7 @@ def read_samples(path: Path) -> Samples:
     with loaded:
         arrays = {name: loaded[name] for name in loaded.files}
     labels = arrays.pop("labels", None)
-    return Samples(tuple(arrays.values()), path.name, labels)
+    return Samples(tuple(arrays.values()), path.name, labels, tuple(arrays))
 
 
 def digits_samples() -> Samples:

@@ -24,6 +24,7 @@ from tvm_bnn.verifying.execution import not_executable, run_library
 from tvm_bnn.verifying.latency import Latency
 from tvm_bnn.verifying.parity import Parity, permitted
 from tvm_bnn.verifying.refusal import refusal
+from tvm_bnn.verifying.samples import Samples
 from tvm_bnn.verifying.trouble_report import Trouble
 from tvm_bnn.verifying.verdict import Answers, Asked, asked_of, verdict
 
@@ -32,25 +33,6 @@ RANDOM_BATCHES = 16
 SEED = 0
 #: Of inputs that are stored beside an artifact.
 MOST_DEVICE_BYTES = 4 << 20
-
-
-@dataclasses.dataclass(frozen=True)
-class Samples:
-    """Real inputs to verify on.
-
-    Parameters
-    ----------
-    arrays
-        One ``(N, ...)`` array for each input of the model; N is a multiple of the model's batch.
-    source
-        What reports call them.
-    labels
-        ``(N,)`` integers, with which reports give the compiled model's accuracy; or None.
-    """
-
-    arrays: tuple[Array, ...]
-    source: str
-    labels: Array | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +89,9 @@ def verify(
         If the samples do not fit the model, or the outputs disagree.
     """
     batches = (
-        _random_batches(manifest.inputs, reference.examples) if samples is None else _batches(manifest.inputs, samples)
+        _random_batches(manifest.inputs, reference.examples)
+        if samples is None
+        else _batches(manifest.inputs, manifest.outputs, samples)
     )
     source = samples.source if samples is not None else f"random, seed {SEED}"
     asked = asked_of(reference, source, batches, doubles=exact)
@@ -190,26 +174,11 @@ def _random_batches(specs: Sequence[TensorSpec], examples: Sequence[Array] | Non
     return [[draw(*pair) for pair in zip(specs, known, strict=True)] for _ in range(RANDOM_BATCHES)]
 
 
-def _batches(specs: Sequence[TensorSpec], samples: Samples) -> list[list[Array]]:
-    """Cut the samples into the batches that the model takes."""
-    if len(samples.arrays) != len(specs):
-        raise UserError(f"inputs {samples.source}: {len(samples.arrays)} arrays; the model takes {len(specs)}")
-    for array, spec in zip(samples.arrays, specs, strict=True):
-        if array.ndim != len(spec.shape) or array.shape[1:] != spec.shape[1:] or len(array) % spec.shape[0]:
-            raise UserError(
-                f"inputs {samples.source}: shape {array.shape} for '{spec.name}'; expected (N, "
-                f"{', '.join(map(str, spec.shape[1:]))}) with N a multiple of {spec.shape[0]}"
-            )
-        if array.dtype.name != spec.dtype:
-            raise UserError(
-                f"inputs {samples.source}: dtype {array.dtype.name} for '{spec.name}'; expected {spec.dtype}"
-            )
-    count = len(samples.arrays[0]) // specs[0].shape[0]
-    if not count or any(
-        len(array) // spec.shape[0] != count for array, spec in zip(samples.arrays, specs, strict=True)
-    ):
-        raise UserError(f"inputs {samples.source}: the arrays hold different numbers of batches, or none")
-    cut = [np.split(array, count) for array in samples.arrays]
+def _batches(specs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], samples: Samples) -> list[list[Array]]:
+    """Cut samples that fit into the batches that the model takes."""
+    fitted = samples.fitted(specs, outputs)
+    count = len(fitted.arrays[0]) // specs[0].shape[0]
+    cut = [np.split(array, count) for array in fitted.arrays]
     return [[np.ascontiguousarray(part[index]) for part in cut] for index in range(count)]
 
 

@@ -85,7 +85,7 @@ def test_a_flipped_bit_in_the_library(digits, tmp_path):
 def test_a_manifest_that_is_no_manifest(tmp_path):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as zipped:
-        zipped.writestr("manifest.json", '{"format_version": 2}')
+        zipped.writestr("manifest.json", f'{{"format_version": {FORMAT_VERSION}}}')
     path = tmp_path / "strange.so"
     path.write_bytes(b"library" + archive.getvalue())
     assert "damaged manifest" in complaint_of(tvm_bnn.load, path)
@@ -168,7 +168,9 @@ def test_a_newer_format(digits, tmp_path):
 
 def test_an_older_format(digits, tmp_path):
     path = rewritten(digits, tmp_path, format_version=1)
-    assert "has format 1, this tvm_bnn reads 2: compile the model again" in complaint_of(tvm_bnn.load, path)
+    assert f"has format 1, this tvm_bnn reads {FORMAT_VERSION}: compile the model again" in complaint_of(
+        tvm_bnn.load, path
+    )
 
 
 def test_a_manifest_changed_with_its_checksum(digits, tmp_path):

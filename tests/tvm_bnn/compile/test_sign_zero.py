@@ -8,7 +8,7 @@ from torch import nn
 from tvm_bnn import load
 from tvm_bnn.artifacts.runtime import Model
 from tvm_bnn.compile.compiler import compile_model
-from tvm_bnn.verifying.verification import Samples
+from tvm_bnn.verifying.samples import Samples
 
 
 class SignsOfPixels(nn.Module):

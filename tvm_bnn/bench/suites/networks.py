@@ -27,7 +27,7 @@ from tvm_bnn.compile.float_layers import dot_for
 from tvm_bnn.compile.kernel_times import roofline
 from tvm_bnn.compile.reporting.compilation_report import Report
 from tvm_bnn.verifying.parity import Parity
-from tvm_bnn.verifying.verification import Samples as Inputs
+from tvm_bnn.verifying.samples import Samples as Inputs
 
 SUITE = "networks"
 #: Random images that the compiled network is verified on.

@@ -15,8 +15,8 @@ import onnx.shape_inference
 from onnx import helper, numpy_helper
 
 from schedules.errors import UserError
+from tvm_bnn.front_ends.first_line import first_line
 from tvm_bnn.front_ends.onnx_model.session import session_of
-from tvm_bnn.front_ends.torch_model.export import first_line
 
 _RANDOM = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}

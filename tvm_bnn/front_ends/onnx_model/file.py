@@ -15,8 +15,8 @@ import onnx.inliner
 import onnx.version_converter
 
 from schedules.errors import UserError
+from tvm_bnn.front_ends.first_line import first_line
 from tvm_bnn.front_ends.onnx_model.qonnx_operators import is_qonnx
-from tvm_bnn.front_ends.torch_model.export import first_line
 
 Model = Any
 #: Broadcasting got its present rules with opset 7.

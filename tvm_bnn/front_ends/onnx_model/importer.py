@@ -25,8 +25,8 @@ from relay_passes.analysis.layers import is_layer
 from relay_passes.dialect import dtype_of, shape_of
 from relay_passes.rewrite import MAIN, array_of, bindings, is_constant, op_name
 from schedules.errors import UserError
+from tvm_bnn.front_ends.first_line import first_line
 from tvm_bnn.front_ends.layer_names import with_layer_names
-from tvm_bnn.front_ends.torch_model.export import first_line
 
 Expr = Any
 _Converter = Callable[[Any, Sequence[Expr], dict[str, Any]], Expr]

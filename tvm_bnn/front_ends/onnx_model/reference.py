@@ -58,6 +58,10 @@ class OnnxReference:
             self._zero_signs = (self._zero_signs[0] + zeros, self._zero_signs[1] + count)
         return list(results[: len(self._outputs)])
 
+    def joined(self, inputs: Sequence[Array], in_double: bool = False) -> None:
+        """The graph was fixed to its batch."""
+        del inputs, in_double
+
     def run_double(self, batches: Sequence[Sequence[Array]]) -> list[list[Array]] | None:
         """Return the outputs in float64, or None if an operator cannot be computed so."""
         return run_double(simplified(self._model), [self._feed(batch) for batch in batches])

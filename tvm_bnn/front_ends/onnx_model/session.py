@@ -7,7 +7,7 @@ from typing import Any
 import onnxruntime
 
 from schedules.errors import UserError
-from tvm_bnn.front_ends.torch_model.export import first_line
+from tvm_bnn.front_ends.first_line import first_line
 
 _ERRORS_ONLY = 3
 

@@ -9,7 +9,7 @@ from torch.export import ExportedProgram
 from torch.fx import Node
 
 from schedules.errors import UserError
-from tvm_bnn.front_ends.torch_model.export import first_line
+from tvm_bnn.front_ends.first_line import first_line
 from tvm_bnn.front_ends.torch_model.retrace import examples_of, replace_examples, retraced, user_inputs
 
 DEFAULT_BATCH = 1

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from schedules.errors import UserError
-from tvm_bnn.front_ends.torch_model.export import first_line
+from tvm_bnn.front_ends.first_line import first_line
 
 #: Under what training scripts keep the weights, next to the epoch and the optimizer. Where there are trained weights
 #: and their running mean, the former are taken.

@@ -6,6 +6,7 @@ tensor whose values can be looked at, and operators that only ever touched weigh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -33,17 +34,9 @@ def fold_constant_subgraphs(program: ExportedProgram) -> ExportedProgram:
     program
         Decomposed to core ATen operators; the parameters it holds are not changed.
     """
-    values: dict[Node, Any] = _placeholder_values(program)
-    made_of: dict[Node, tuple[str, ...]] = {node: parameters_behind(program, node) for node in values}
+    values = constant_values(program)
+    made_of = _made_of(program, values)
     graph = program.graph_module.graph
-    with torch.no_grad():
-        for node in graph.nodes:
-            if node.op == "call_function" and _is_constant(node, values):
-                args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), lambda read: values[read])
-                value = _evaluated(node, args, kwargs)
-                read = [name for below in node.all_input_nodes for name in made_of[below]]
-                made_of[node] = tuple(dict.fromkeys(read))
-                values[node] = torch.zeros_like(value) if str(node.target).startswith(_UNINITIALIZED) else value
     frontier = [node for node in values if node.op == "call_function" and isinstance(values[node], torch.Tensor)]
     for node in frontier:
         if any(user not in values for user in node.users):
@@ -61,6 +54,15 @@ def _evaluated(node: Node, args: Any, kwargs: Any) -> Any:
         raise
 
 
+def _made_of(program: ExportedProgram, values: Mapping[Node, Any]) -> dict[Node, tuple[str, ...]]:
+    """Return the names of the parameters and buffers that each constant was made of, in the order of reading."""
+    made_of: dict[Node, tuple[str, ...]] = {}
+    for node in values:
+        read = [name for below in node.all_input_nodes for name in made_of[below]]
+        made_of[node] = tuple(dict.fromkeys(read)) if node.op == "call_function" else parameters_behind(program, node)
+    return made_of
+
+
 def parameters_behind(program: ExportedProgram, node: object) -> tuple[str, ...]:
     """Return the parameters and buffers that a constant of the program is, or was made of; none for other nodes."""
     if not isinstance(node, Node) or node.op != "placeholder":
@@ -72,6 +74,21 @@ def parameters_behind(program: ExportedProgram, node: object) -> tuple[str, ...]
         if getattr(spec.arg, "name", None) == node.name and spec.kind in _CONSTANT_KINDS and spec.target is not None:
             return () if spec.target.startswith(_NAMELESS) else (spec.target,)
     return ()
+
+
+def constant_values(program: ExportedProgram, instead: Mapping[Node, Any] | None = None) -> dict[Node, Any]:
+    """Return the value of every node that depends on parameters, buffers and constants alone.
+
+    ``instead`` are other values for some of these.
+    """
+    values: dict[Node, Any] = {**_placeholder_values(program), **(instead or {})}
+    with torch.no_grad():
+        for node in program.graph_module.graph.nodes:
+            if node.op == "call_function" and _is_constant(node, values):
+                args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), lambda read: values[read])
+                value = _evaluated(node, args, kwargs)
+                values[node] = torch.zeros_like(value) if str(node.target).startswith(_UNINITIALIZED) else value
+    return values
 
 
 def _placeholder_values(program: ExportedProgram) -> dict[Node, Any]:

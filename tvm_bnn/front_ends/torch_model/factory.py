@@ -17,13 +17,13 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch.export import ExportedProgram
 
 from schedules.errors import UserError
 from tvm_bnn.front_ends.example_input import BYTES, ExampleInput
+from tvm_bnn.front_ends.first_line import first_line
 from tvm_bnn.front_ends.module_copy import copied
 from tvm_bnn.front_ends.torch_model.checkpoint import load_weights
-from tvm_bnn.front_ends.torch_model.export import export_module, first_line
+from tvm_bnn.front_ends.torch_model.export import Captured, capture
 
 _NAMED = re.compile(r"(?P<place>.+\.py|[A-Za-z_]\w*(?:\.\w+)*):(?P<name>[A-Za-z_]\w*)")
 _MOST_NAMED = 8
@@ -60,7 +60,7 @@ class Factory:
         """Of the checkpoint; empty without one."""
         return "" if self.weights is None else hashlib.sha256(self.weights.read_bytes()).hexdigest()
 
-    def export(self) -> ExportedProgram:
+    def capture(self) -> Captured:
         """Make the model, load its weights and export it.
 
         What the user's code prints goes to stderr: stdout is for the report.
@@ -78,11 +78,12 @@ class Factory:
             if self.weights is not None:
                 load_weights(module, self.weights)
             generator = torch.Generator().manual_seed(SEED)
-            program = export_module(module, [each.tensor(_precision(module), generator) for each in self.inputs])
+            captured = capture(module, [each.tensor(_precision(module), generator) for each in self.inputs])
+        program = captured.program
         if not all(value.is_floating_point() or value.dtype in BYTES for value in program.example_inputs[0]):
             # Zeros are no inputs to verify on; without examples, verification asks for real ones.
             program.example_inputs = None
-        return program
+        return captured
 
     @property
     def _folder(self) -> Path:

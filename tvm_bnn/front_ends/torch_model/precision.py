@@ -15,7 +15,7 @@ from torch.export.graph_signature import InputKind
 from torch.fx import GraphModule
 
 from schedules.errors import UserError
-from tvm_bnn.front_ends.torch_model.export import first_line
+from tvm_bnn.front_ends.first_line import first_line
 from tvm_bnn.front_ends.torch_model.retrace import examples_of, replace_examples, retraced, user_inputs
 
 _HALF = frozenset({torch.float16, torch.bfloat16})

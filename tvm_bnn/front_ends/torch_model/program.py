@@ -16,11 +16,12 @@ from relay_passes.analysis.layers import is_layer
 from relay_passes.rewrite import MAIN, bindings
 from relay_passes.simplify.decompose_norms import fuse_batch_norm
 from schedules.errors import UserError
+from tvm_bnn.front_ends.first_line import first_line
 from tvm_bnn.front_ends.layer_names import with_layer_names
 from tvm_bnn.front_ends.source import Imported
 from tvm_bnn.front_ends.torch_model.archive import check_archive
+from tvm_bnn.front_ends.torch_model.checks.state import without_state
 from tvm_bnn.front_ends.torch_model.constant_subgraphs import fold_constant_subgraphs
-from tvm_bnn.front_ends.torch_model.export import first_line
 from tvm_bnn.front_ends.torch_model.importable import make_importable
 from tvm_bnn.front_ends.torch_model.layer_paths import layer_paths, module_path
 from tvm_bnn.front_ends.torch_model.operators import TRANSLATIONS, decompositions
@@ -28,6 +29,7 @@ from tvm_bnn.front_ends.torch_model.precision import stored_bytes
 from tvm_bnn.front_ends.torch_model.retrace import user_inputs
 
 _DTYPES = {getattr(torch, name): name for name in ("float32", "int64", "int32", "int16", "int8", "uint8", "bool")}
+_MOST_NAMED = 3
 
 
 def read_program(path: Path, trust: bool = False) -> ExportedProgram:
@@ -84,7 +86,8 @@ def import_program(program: ExportedProgram) -> Imported:
     float_bytes = stored_bytes(program)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        decomposed = fold_constant_subgraphs(make_importable(program.run_decompositions(decompositions())))
+        decomposed, changed = without_state(_decomposed(program))
+        decomposed = fold_constant_subgraphs(make_importable(decomposed))
     _refuse_branches(decomposed)
     try:
         module = from_exported_program(
@@ -95,8 +98,30 @@ def import_program(program: ExportedProgram) -> Imported:
         )
     except Exception as error:
         raise UserError(_import_failure(decomposed, error)) from error
-    module = fuse_batch_norm(_with_layer_names(module, layer_paths(decomposed)))
-    return Imported(module, names, shapes, dtypes, float_bytes)
+    named = fuse_batch_norm(_with_layer_names(module, layer_paths(decomposed)))
+    return Imported(named, names, shapes, dtypes, float_bytes, _notes(changed))
+
+
+def _decomposed(program: ExportedProgram) -> ExportedProgram:
+    try:
+        decomposed: ExportedProgram = program.run_decompositions(decompositions())
+        return decomposed
+    except RuntimeError as error:
+        mutated = re.search(r"Constant (\S+) is mutated", str(error))
+        if mutated is None:
+            raise
+        raise UserError(
+            f"forward changes '{mutated[1]}', which is neither a parameter nor a buffer: write "
+            f"self.register_buffer('{mutated[1]}', ...), or compute a new tensor"
+        ) from error
+
+
+def _notes(changed: tuple[str, ...]) -> tuple[str, ...]:
+    if not changed:
+        return ()
+    names = ", ".join(f"'{name}'" for name in changed[:_MOST_NAMED])
+    more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
+    return (f"forward writes to {names}{more}, which no later answer depends on: the compiled model does not",)
 
 
 def _inputs(

@@ -8,7 +8,7 @@ from torch import nn
 from schedules.errors import UserError
 from tvm_bnn import load
 from tvm_bnn.compile.compiler import compile_model
-from tvm_bnn.verifying.verification import Samples
+from tvm_bnn.verifying.samples import Samples
 
 onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
 pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")

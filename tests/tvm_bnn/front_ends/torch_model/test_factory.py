@@ -152,8 +152,8 @@ def test_a_dotted_module_is_found_from_the_working_directory(net, tmp_path):
     )
     assert finished.returncode == 0, finished.stderr
     assert (tmp_path / "Net.native.so").exists()
-    assert "relative import" in complaint_of(factory(package / "net.py", "Net").export)
-    assert "package.module:NAME" in complaint_of(factory(package / "net.py", "Net").export)
+    assert "relative import" in complaint_of(factory(package / "net.py", "Net").capture)
+    assert "package.module:NAME" in complaint_of(factory(package / "net.py", "Net").capture)
 
 
 @pytest.mark.parametrize("name", ["Net", "fail"])
@@ -161,15 +161,15 @@ def test_loading_leaves_the_search_path_as_it_was(net, name):
     net.write_text(net.read_text() + "\nimport sys\nsys.path.append('/somewhere')\n")
     before = list(sys.path)
     if name == "fail":
-        complaint_of(factory(net, name).export)
+        complaint_of(factory(net, name).capture)
     else:
-        factory(net, name).export()
+        factory(net, name).capture()
     assert sys.path == before
 
 
 def test_a_module_that_the_factory_shares_keeps_its_weights(net, tmp_path):
     _, weights = trained(net, tmp_path)
-    factory(net, "share", weights).export()
+    factory(net, "share", weights).capture()
     shared = sys.modules["tvm_bnn_given_net"].shared
     assert torch.equal(shared.weight.detach(), torch.linspace(-1, 1, 320).reshape(8, 40))
     assert shared.training
@@ -201,25 +201,25 @@ def test_inputs_have_the_models_precision_unless_told_otherwise(net, tmp_path):
     ],
 )
 def test_names_that_make_no_model(net, name, complaint):
-    assert complaint in complaint_of(factory(net, name).export)
+    assert complaint in complaint_of(factory(net, name).capture)
 
 
 def test_files_that_do_not_load(tmp_path):
-    assert "no such file" in complaint_of(factory(tmp_path / "absent.py", "Net").export)
+    assert "no such file" in complaint_of(factory(tmp_path / "absent.py", "Net").capture)
     (tmp_path / "broken.py").write_text("def f(:\n")
-    assert f"{tmp_path}/broken.py:1: SyntaxError" in complaint_of(factory(tmp_path / "broken.py", "f").export)
+    assert f"{tmp_path}/broken.py:1: SyntaxError" in complaint_of(factory(tmp_path / "broken.py", "f").capture)
     (tmp_path / "lost.py").write_text("x = 1\nimport no_such_package\n")
-    assert "lost.py:2: ModuleNotFoundError" in complaint_of(factory(tmp_path / "lost.py", "f").export)
-    assert "ModuleNotFoundError" in complaint_of(factory("no_such.package", "f").export)
+    assert "lost.py:2: ModuleNotFoundError" in complaint_of(factory(tmp_path / "lost.py", "f").capture)
+    assert "ModuleNotFoundError" in complaint_of(factory("no_such.package", "f").capture)
 
 
 def test_what_is_missing_on_the_command_line_is_named(net, tmp_path):
-    assert "--input 1x3x224x224, one for each" in complaint_of(Factory(str(net), "Net").export)
+    assert "--input 1x3x224x224, one for each" in complaint_of(Factory(str(net), "Net").capture)
     assert f"{net}:NAME" in complaint_of(compile_model, net)
     for arguments, option in (((tmp_path / "w.pth", ()), "--weights"), ((None, ("1x40",)), "--input")):
         assert f"{option} goes with file.py:NAME" in complaint_of(named_model, DIGITS, *arguments)
     assert "Net does not run on inputs of shape 2x40, 2x40: Net.forward() takes" in complaint_of(
-        factory(net, "Net", None, "2x40", "2x40").export
+        factory(net, "Net", None, "2x40", "2x40").capture
     )
 
 

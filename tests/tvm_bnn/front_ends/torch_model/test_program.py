@@ -248,7 +248,7 @@ def test_constants_are_folded_by_pytorch_itself():
 def test_exact_zeros_that_reach_a_sign_are_counted(tmp_path):
     module = nn.Sequential(nn.ReLU(), BinaryLinear(40, 4, bias=False)).eval()
     x = np.abs(np.random.default_rng(0).standard_normal((1, 40))).astype(np.float32)
-    from tvm_bnn.verifying.verification import Samples
+    from tvm_bnn.verifying.samples import Samples
 
     report = compile_model(
         module, (torch.from_numpy(x),), output=tmp_path / "m.so", samples=Samples((x,), "positive numbers")
