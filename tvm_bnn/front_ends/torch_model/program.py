@@ -18,8 +18,10 @@ from schedules.errors import UserError
 from tvm_bnn.front_ends.layer_names import with_layer_names
 from tvm_bnn.front_ends.source import Imported
 from tvm_bnn.front_ends.torch_model.constant_subgraphs import fold_constant_subgraphs
+from tvm_bnn.front_ends.torch_model.decompositions import decompositions
 from tvm_bnn.front_ends.torch_model.export import first_line
 from tvm_bnn.front_ends.torch_model.importable import make_importable
+from tvm_bnn.front_ends.torch_model.mistranslated import refuse_mistranslated
 from tvm_bnn.front_ends.torch_model.precision import stored_bytes
 from tvm_bnn.front_ends.torch_model.retrace import user_inputs
 
@@ -72,8 +74,9 @@ def import_program(program: ExportedProgram) -> Imported:
     float_bytes = stored_bytes(program)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        decomposed = fold_constant_subgraphs(make_importable(program.run_decompositions()))
+        decomposed = fold_constant_subgraphs(make_importable(program.run_decompositions(decompositions())))
     _refuse_branches(decomposed)
+    refuse_mistranslated(decomposed, _place)
     try:
         module = from_exported_program(decomposed, run_ep_decomposition=False, unwrap_unit_return_tuple=True)
     except Exception as error:
