@@ -26,6 +26,7 @@ from relay_passes.pack.pack_before_moves import pack_before_moves
 from relay_passes.pack.pack_layers import pack_layers
 from relay_passes.pack.pool_bits import pool_bits
 from relay_passes.pack.pull_thresholds import pull_thresholds
+from relay_passes.pack.round_limits import round_limits
 from relay_passes.pack.winograd_convolutions import winograd_convolutions
 from relay_passes.simplify.absorb_padding import absorb_padding
 from relay_passes.simplify.collapse_straight_through import collapse_straight_through
@@ -110,6 +111,7 @@ def pack(isa: Isa, dot: Dot | None = None, tiles: bool = False) -> list[Pass]:
     """
     narrow = [] if dot is None else [_pass(narrow_float_layers, dot)]
     tiled = [_pass(count_in_tiles)] if tiles else []
+    rounded = [_pass(round_limits)] if isa.flushes_subnormals else []
     return [
         _pass(pack_layers, isa),
         _pass(pack_before_moves),
@@ -117,6 +119,7 @@ def pack(isa: Isa, dot: Dot | None = None, tiles: bool = False) -> list[Pass]:
         _pass(pool_bits),
         _pass(form_thresholds),
         _pass(compare_counts),
+        *rounded,
         *tiled,
         *narrow,
         _pass(winograd_convolutions, isa),

@@ -26,6 +26,9 @@ class Isa:
     broadcasts_from_memory
         Whether a product takes a broadcast operand from memory, with an offset, at no cost. On NEON it does not:
         ``ld1r`` knows no offset, so every broadcast needs an addition as well.
+    flushes_subnormals
+        Whether vectors of float32 take numbers below the least normal one for zero, as 32-bit ARM's always do
+        (Arm Architecture Reference Manual for ARMv7-A, A2.7.4, "standard FPSCR value").
     """
 
     name: str
@@ -35,6 +38,7 @@ class Isa:
     registers: int
     mnemonics: tuple[str, ...]
     broadcasts_from_memory: bool = True
+    flushes_subnormals: bool = False
 
     @property
     def word_dtype(self) -> str:
@@ -58,7 +62,7 @@ AVX512_VPOPCNTDQ = Isa("avx512-vpopcntdq", 32, 512, 28, 32, ("vpopcntd", "zmm"))
 AVX2 = Isa("avx2", 64, 256, 8, 16, ("vpshufb", "vpsadbw", "ymm"))
 NEON = Isa("neon", 16, 128, 16, 32, ("eor", "cnt", "uadalp"), broadcasts_from_memory=False)
 # 32-bit ARM has half the registers, and LLVM has to be shown vpadal (schedules/lowering/pairwise_add.py).
-NEON_ARMV7 = Isa("neon-armv7", 16, 128, 8, 16, ("veor", "vcnt.8", "vpadal.u8"))
+NEON_ARMV7 = Isa("neon-armv7", 16, 128, 8, 16, ("veor", "vcnt.8", "vpadal.u8"), flushes_subnormals=True)
 PORTABLE = Isa("portable", 64, 64, 4, 16, ())
 
 ISAS = (AVX512_VPOPCNTDQ, AVX2, NEON, NEON_ARMV7, PORTABLE)

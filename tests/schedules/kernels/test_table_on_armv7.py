@@ -11,9 +11,11 @@ import tvm
 from tvm import te
 
 from relay_passes.pack.pack_layers import block_channels
+from relay_passes.pack.round_limits import normal_limits
 from rpc.boards.runtime_libraries import include_folder
 from rpc.formats.tensor_file import encode
 from schedules.choice import schedule_function
+from schedules.kernels import reference
 from schedules.kernels.binary import bits
 from schedules.kernels.binary.bitpack import bitpack, wide
 from schedules.kernels.binary.border import border_table
@@ -34,6 +36,7 @@ CONVOLUTIONS = [
     (9, 9, 32, 32, Window((3, 3), (1, 1), (2, 2, 2, 2), (2, 2)), 1),
     (6, 6, 64, 64, PADDED, 2),
 ]
+LEAST = np.finfo(np.float32).smallest_normal
 ROWS = [(5, 31, 10), (3, 4608, 33), (2, 70000, 4)]
 
 
@@ -129,16 +132,40 @@ def test_float_convolution_is_exact_on_small_integers(program, tmp_path):
     np.testing.assert_array_equal(np.frombuffer(got, np.float32).reshape(expected.shape), expected)
 
 
-def test_signs_are_packed_exactly(program, tmp_path):
+#: Numbers of no result of a vector, but of limits: the sign that takes zero for -1 starts at the first.
+SUBNORMALS = [1e-45, -1e-45, 1e-39, -1e-39]
+NUMBERS = [0.0, -0.0, LEAST, -LEAST, 1.0, -1.0, 3e38, np.inf, -np.inf]
+#: Whole words, several, a byte, ragged ones, and no vector at all.
+ROWS_PACKED = [(3, 16), (1, 6, 6, 48), (1, 1536), (5, 8), (2, 3, 40), (7, 20), (4, 5)]
+
+
+def packed(program: Path, folder: Path, x: np.ndarray, tau: np.ndarray, flip: np.ndarray) -> np.ndarray:
+    words = np.zeros((*x.shape[:-1], len(flip)), np.uint16)
+    function = bitpack(x.shape, str(x.dtype), 16).without_attr("global_symbol").with_attr("global_symbol", "main")
+    got = execute(program, folder, function, [x, tau, flip, words])
+    return np.frombuffer(got, np.uint16).reshape(words.shape)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32", "uint16"])
+@pytest.mark.parametrize("shape", ROWS_PACKED, ids=str)
+def test_signs_are_packed_exactly(program, tmp_path, shape, dtype):
+    """Limits are any that a pass can leave, zeros meet them from both sides, and bits are inverted."""
     rng = np.random.default_rng(3)
-    x = rng.standard_normal((1, 6, 6, 40)).astype(np.float32)
-    tau, flip = np.zeros(40, np.float32), np.zeros(3, np.uint16)
-    words = bits.pack_bools(x >= 0, 16)
-    function = bitpack(x.shape, "float32", 16, 1, None)
-    got = execute(
-        program,
-        tmp_path,
-        function.without_attr("global_symbol").with_attr("global_symbol", "main"),
-        [x, tau, flip, np.zeros_like(words)],
-    )
-    np.testing.assert_array_equal(np.frombuffer(got, np.uint16).reshape(words.shape), words)
+    channels = shape[-1]
+    if dtype == "float32":
+        x = rng.choice(np.array(NUMBERS, np.float32), shape)
+        limits = rng.choice(np.array([*NUMBERS, *SUBNORMALS, np.nan], np.float32), channels)
+        tau = normal_limits(limits)
+    else:
+        x, limits = (rng.integers(0, 5, extents).astype(dtype) for extents in (shape, channels))
+        tau = limits
+    flip = bits.pack_bools(rng.random(channels) < 0.5, 16)
+    words = bits.pack_bools(reference.threshold(x, limits, np.zeros(channels, np.bool_)), 16)
+    np.testing.assert_array_equal(packed(program, tmp_path, x, tau, flip), words ^ flip)
+
+
+def test_vectors_flush_as_the_instruction_set_says(program, tmp_path):
+    """A processor that did not would need no rounded limits: 0 is not above the least subnormal number."""
+    x, tau = np.zeros((1, 16), np.float32), np.full(16, 1e-45, np.float32)
+    words = packed(program, tmp_path, x, tau, np.zeros(1, np.uint16))
+    assert bool(words[0, 0]) == TARGET.isa.flushes_subnormals

@@ -1,10 +1,8 @@
 """Operators that TVM 0.27's importer lacks or mistranslates, spelled with those that it has.
 
-* A product with a vector (``mv``, ``dot``) becomes a matrix product, which is a layer; PyTorch's own decomposition is a
-  sum of products, in which nobody would find one.
+* A product with a vector (``mv``, ``dot``) becomes a matrix product, which is a layer.
 * ``F.bilinear`` (``_trilinear``) becomes the outer product of its inputs times a matrix.
-* ``max`` and ``min`` along an axis whose indices nobody reads become ``amax`` and ``amin``, which are translated here.
-* ``select`` counts from the start: TVM takes -1 for a place in front of the tensor.
+* ``max`` along an axis whose indices nobody reads becomes ``amax``, which is translated here, as ``amin`` is.
 """
 
 from __future__ import annotations
@@ -19,19 +17,8 @@ from torch.fx import Graph, Node
 from tvm import relax
 
 _ATEN = torch.ops.aten
-#: What is rewritten here instead.
-_KEPT = (_ATEN.mv.default, _ATEN.dot.default, _ATEN.vdot.default)
 #: How F.bilinear calls ``_trilinear``: the axes that each operand lacks, and those that are summed.
 _BILINEAR = ([1, 3], [0], [1, 2], [2, 3])
-_EXTREMES: dict[Any, Any] = {_ATEN.max.dim: _ATEN.amax.default, _ATEN.min.dim: _ATEN.amin.default}
-
-
-def decompositions() -> dict[Any, Callable[..., Any]]:
-    """Return PyTorch's decompositions to core ATen, without those that take products apart."""
-    table: dict[Any, Callable[..., Any]] = torch.export.default_decompositions()
-    for operation in _KEPT:
-        table.pop(operation, None)
-    return table
 
 
 def spell_operators(program: ExportedProgram) -> None:
@@ -89,17 +76,11 @@ def _extreme(graph: Graph, node: Node) -> Node | None:
     if any(user.target is not operator.getitem or user.args[1] != 0 for user in node.users):
         return None
     x, axis, *keep = _operands(node)
-    made = call(graph, node, _EXTREMES[node.target], x, [axis], *keep)
+    made = call(graph, node, _ATEN.amax.default, x, [axis], *keep)
     for user in list(node.users):
         user.replace_all_uses_with(made)
         graph.erase_node(user)
     return made
-
-
-def _select(_graph: Graph, node: Node) -> None:
-    x, axis, place = _operands(node)
-    if place < 0:
-        node.args = (x, axis, place + x.meta["val"].shape[axis])
 
 
 _RULES: dict[Any, Callable[[Graph, Node], Node | None]] = {
@@ -108,8 +89,6 @@ _RULES: dict[Any, Callable[[Graph, Node], Node | None]] = {
     _ATEN.vdot.default: _dot,
     _ATEN._trilinear.default: _trilinear,
     _ATEN.max.dim: _extreme,
-    _ATEN.min.dim: _extreme,
-    _ATEN.select.int: _select,
 }
 
 

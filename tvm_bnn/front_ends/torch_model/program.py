@@ -22,9 +22,11 @@ from tvm_bnn.front_ends.source import Imported
 from tvm_bnn.front_ends.torch_model.archive import check_archive
 from tvm_bnn.front_ends.torch_model.checks.state import without_state
 from tvm_bnn.front_ends.torch_model.constant_subgraphs import fold_constant_subgraphs
+from tvm_bnn.front_ends.torch_model.decompositions import decompositions
 from tvm_bnn.front_ends.torch_model.importable import make_importable
 from tvm_bnn.front_ends.torch_model.layer_paths import layer_paths, module_path
-from tvm_bnn.front_ends.torch_model.operators import TRANSLATIONS, decompositions
+from tvm_bnn.front_ends.torch_model.mistranslated import refuse_mistranslated
+from tvm_bnn.front_ends.torch_model.operators import TRANSLATIONS
 from tvm_bnn.front_ends.torch_model.precision import stored_bytes
 from tvm_bnn.front_ends.torch_model.retrace import user_inputs
 
@@ -89,6 +91,7 @@ def import_program(program: ExportedProgram) -> Imported:
         decomposed, changed = without_state(_decomposed(program))
         decomposed = fold_constant_subgraphs(make_importable(decomposed))
     _refuse_branches(decomposed)
+    refuse_mistranslated(decomposed, _place)
     try:
         module = from_exported_program(
             decomposed,
