@@ -61,13 +61,11 @@ ROOMS = {
     ],
     "tvm_bnn/tune": ["command", "comparing", "logs", "searching", "subjects", "runners", "tasks", "durations"],
     "tvm_bnn/front_ends": [
-        "opening",
-        "onnx_model",
-        "torch_model",
-        "source",
-        "layer_names",
-        "module_copy",
-        "example_input",
+        *("opening", "onnx_model", "torch_model", "source", "layer_names", "module_copy", "example_input"),
+        "first_line",
+    ],
+    "tvm_bnn/front_ends/torch_model": [
+        *("factory", "program", "reference", "export", "eager", "checks", "importing", "adapting", "files", "running"),
     ],
     "experiments": [
         *("commands", "report", "grid", "parity", "tracks", "digits", "training", "families"),

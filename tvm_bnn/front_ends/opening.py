@@ -15,13 +15,13 @@ from relay_passes.simplify.settle_sign_zero import SignZero
 from schedules.errors import UserError
 from tvm_bnn.command_line.packages import require
 from tvm_bnn.front_ends.source import Imported, Source
-from tvm_bnn.front_ends.torch_model.batch import at_batch
+from tvm_bnn.front_ends.torch_model.adapting.batch import at_batch
+from tvm_bnn.front_ends.torch_model.adapting.precision import in_float32, stored_bytes
 from tvm_bnn.front_ends.torch_model.checks.calls import refuse_unusual_calls
 from tvm_bnn.front_ends.torch_model.checks.numbers import refuse_bad_numbers
 from tvm_bnn.front_ends.torch_model.eager.original import Original
 from tvm_bnn.front_ends.torch_model.export import Captured, capture
 from tvm_bnn.front_ends.torch_model.factory import Factory
-from tvm_bnn.front_ends.torch_model.precision import in_float32, stored_bytes
 from tvm_bnn.front_ends.torch_model.program import import_program, read_program
 from tvm_bnn.front_ends.torch_model.reference import TorchReference
 

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from tvm_bnn.compile.compiler import compile_model
-from tvm_bnn.verifying.verification import Samples
+from tvm_bnn.verifying.samples import Samples
 
 GAMMAS = {
     "one": lambda _generator, channels: torch.ones(channels),

@@ -22,8 +22,8 @@ from schedules.errors import UserError
 from tvm_bnn.front_ends.example_input import BYTES, ExampleInput
 from tvm_bnn.front_ends.first_line import first_line
 from tvm_bnn.front_ends.module_copy import copied
-from tvm_bnn.front_ends.torch_model.checkpoint import load_weights
 from tvm_bnn.front_ends.torch_model.export import Captured, capture
+from tvm_bnn.front_ends.torch_model.files.checkpoint import load_weights
 
 _NAMED = re.compile(r"(?P<place>.+\.py|[A-Za-z_]\w*(?:\.\w+)*):(?P<name>[A-Za-z_]\w*)")
 _MOST_NAMED = 8

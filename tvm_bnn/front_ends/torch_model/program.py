@@ -19,16 +19,16 @@ from schedules.errors import UserError
 from tvm_bnn.front_ends.first_line import first_line
 from tvm_bnn.front_ends.layer_names import with_layer_names
 from tvm_bnn.front_ends.source import Imported
-from tvm_bnn.front_ends.torch_model.archive import check_archive
+from tvm_bnn.front_ends.torch_model.adapting.precision import stored_bytes
+from tvm_bnn.front_ends.torch_model.adapting.retrace import user_inputs
 from tvm_bnn.front_ends.torch_model.checks.state import without_state
-from tvm_bnn.front_ends.torch_model.constant_subgraphs import fold_constant_subgraphs
-from tvm_bnn.front_ends.torch_model.decompositions import decompositions
-from tvm_bnn.front_ends.torch_model.importable import make_importable
-from tvm_bnn.front_ends.torch_model.layer_paths import layer_paths, module_path
-from tvm_bnn.front_ends.torch_model.mistranslated import refuse_mistranslated
-from tvm_bnn.front_ends.torch_model.operators import TRANSLATIONS
-from tvm_bnn.front_ends.torch_model.precision import stored_bytes
-from tvm_bnn.front_ends.torch_model.retrace import user_inputs
+from tvm_bnn.front_ends.torch_model.files.archive import check_archive
+from tvm_bnn.front_ends.torch_model.importing.constant_subgraphs import fold_constant_subgraphs
+from tvm_bnn.front_ends.torch_model.importing.decompositions import decompositions
+from tvm_bnn.front_ends.torch_model.importing.importable import make_importable
+from tvm_bnn.front_ends.torch_model.importing.layer_paths import layer_paths, module_path
+from tvm_bnn.front_ends.torch_model.importing.mistranslated import refuse_mistranslated
+from tvm_bnn.front_ends.torch_model.importing.operators import TRANSLATIONS
 
 _DTYPES = {getattr(torch, name): name for name in ("float32", "int64", "int32", "int16", "int8", "uint8", "bool")}
 _MOST_NAMED = 3

@@ -17,12 +17,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from relay_passes.simplify.settle_sign_zero import SignZero
 from tvm_bnn.front_ends.source import Explanation
-from tvm_bnn.front_ends.torch_model import near_ties
 from tvm_bnn.front_ends.torch_model.eager.answers import tensors_of
 from tvm_bnn.front_ends.torch_model.eager.original import Original
-from tvm_bnn.front_ends.torch_model.index_limits import index_limits
-from tvm_bnn.front_ends.torch_model.sign_counter import SignCounter
-from tvm_bnn.front_ends.torch_model.undecided import undecided
+from tvm_bnn.front_ends.torch_model.running import near_ties
+from tvm_bnn.front_ends.torch_model.running.index_limits import index_limits
+from tvm_bnn.front_ends.torch_model.running.sign_counter import SignCounter
+from tvm_bnn.front_ends.torch_model.running.undecided import undecided
 
 Array = npt.NDArray[Any]
 _HALF = frozenset({torch.float16, torch.bfloat16})

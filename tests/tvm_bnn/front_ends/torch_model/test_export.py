@@ -6,7 +6,7 @@ from torch import nn
 
 from schedules.errors import UserError
 from tvm_bnn.front_ends.torch_model.export import export_module
-from tvm_bnn.front_ends.torch_model.importable import make_importable
+from tvm_bnn.front_ends.torch_model.importing.importable import make_importable
 
 
 class WritesData(nn.Linear):

@@ -5,7 +5,7 @@ from torch import nn
 
 from tvm_bnn.front_ends.torch_model import reference as torch_reference
 from tvm_bnn.front_ends.torch_model.reference import TorchReference
-from tvm_bnn.front_ends.torch_model.sign_counter import SignCounter
+from tvm_bnn.front_ends.torch_model.running.sign_counter import SignCounter
 
 
 @pytest.fixture

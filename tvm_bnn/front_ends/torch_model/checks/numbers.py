@@ -7,7 +7,7 @@ from torch.export import ExportedProgram
 from torch.fx import Node
 
 from schedules.errors import UserError
-from tvm_bnn.front_ends.torch_model.sign_counter import operator
+from tvm_bnn.front_ends.torch_model.running.sign_counter import operator
 
 #: Where batch norms have their variance among their arguments.
 _VARIANCE = {

@@ -10,8 +10,8 @@ from torch.export.graph_signature import InputKind, OutputKind
 from torch.fx import Node
 
 from schedules.errors import UserError
-from tvm_bnn.front_ends.torch_model.constant_subgraphs import constant_values
-from tvm_bnn.front_ends.torch_model.sign_counter import operator
+from tvm_bnn.front_ends.torch_model.importing.constant_subgraphs import constant_values
+from tvm_bnn.front_ends.torch_model.running.sign_counter import operator
 
 _STATE = frozenset({InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR})
 

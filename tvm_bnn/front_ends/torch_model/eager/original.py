@@ -14,7 +14,7 @@ from tvm_bnn.front_ends.torch_model.eager.answers import TOLERANCE, Tensors, agr
 from tvm_bnn.front_ends.torch_model.eager.blame import first_difference
 from tvm_bnn.front_ends.torch_model.eager.confirmation import ScalarReads
 from tvm_bnn.front_ends.torch_model.eager.module import EagerModule
-from tvm_bnn.front_ends.torch_model.near_ties import explain
+from tvm_bnn.front_ends.torch_model.running.near_ties import explain
 
 Inputs = Sequence[torch.Tensor]
 

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from tvm_bnn.front_ends.torch_model import near_ties
 from tvm_bnn.front_ends.torch_model.reference import TorchReference
+from tvm_bnn.front_ends.torch_model.running import near_ties
 
 #: What decides, and where its ties are.
 DECISIONS = {

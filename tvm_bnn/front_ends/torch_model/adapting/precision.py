@@ -16,7 +16,7 @@ from torch.fx import GraphModule
 
 from schedules.errors import UserError
 from tvm_bnn.front_ends.first_line import first_line
-from tvm_bnn.front_ends.torch_model.retrace import examples_of, replace_examples, retraced, user_inputs
+from tvm_bnn.front_ends.torch_model.adapting.retrace import examples_of, replace_examples, retraced, user_inputs
 
 _HALF = frozenset({torch.float16, torch.bfloat16})
 #: Where wrap_with_autocast(device, dtype, enabled, ...) says whether it is on.

@@ -10,8 +10,8 @@ import tvm_bnn
 from schedules.errors import UserError
 from tvm_bnn.compile.compiler import compile_model
 from tvm_bnn.compile.reporting.report_table import print_report
+from tvm_bnn.front_ends.torch_model.adapting.precision import in_float32
 from tvm_bnn.front_ends.torch_model.export import export_module
-from tvm_bnn.front_ends.torch_model.precision import in_float32
 from tvm_bnn.front_ends.torch_model.reference import TorchReference
 
 

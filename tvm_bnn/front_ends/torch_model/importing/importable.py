@@ -16,7 +16,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
 from torch.fx import Node
 
-from tvm_bnn.front_ends.torch_model.operators import spell_operators
+from tvm_bnn.front_ends.torch_model.importing.operators import spell_operators
 
 _CHECKS = ("aten._assert", "aten._linalg_check_errors", "aten.sym_constrain_range", "aten._functional_assert")
 _ARITHMETIC = frozenset(

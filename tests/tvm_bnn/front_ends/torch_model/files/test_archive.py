@@ -15,8 +15,8 @@ from torch import nn
 from torch.export import Dim
 
 from schedules.errors import UserError
-from tvm_bnn.front_ends.torch_model.archive import check_archive
-from tvm_bnn.front_ends.torch_model.expressions import is_arithmetic
+from tvm_bnn.front_ends.torch_model.files.archive import check_archive
+from tvm_bnn.front_ends.torch_model.files.expressions import is_arithmetic
 from tvm_bnn.front_ends.torch_model.program import read_program
 from tvm_bnn.zoo.digits import DIGITS
 

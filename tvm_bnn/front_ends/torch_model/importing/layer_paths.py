@@ -14,7 +14,7 @@ import torch
 from torch.export import ExportedProgram
 from torch.fx import Node
 
-from tvm_bnn.front_ends.torch_model.constant_subgraphs import parameters_behind
+from tvm_bnn.front_ends.torch_model.importing.constant_subgraphs import parameters_behind
 
 _LAYER_OPERATORS = re.compile(r"^(convolution|conv\d|linear|addmm|mm|bmm|matmul|baddbmm)")
 #: The last part of a weight's name that says nothing: ``fc.weight``, or what parametrizations make of it.

@@ -13,7 +13,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from relay_passes.simplify.settle_sign_zero import SignZero
-from tvm_bnn.front_ends.torch_model.sign_counter import SignCounter, depend_on_inputs
+from tvm_bnn.front_ends.torch_model.running.sign_counter import SignCounter, depend_on_inputs
 
 #: Of the largest magnitude in a tensor: four units in the last place of it, in float32.
 DISTURBANCE = 2.0**-21

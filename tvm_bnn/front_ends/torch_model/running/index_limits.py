@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch.fx import GraphModule, Node
 
-from tvm_bnn.front_ends.torch_model.sign_counter import operator
+from tvm_bnn.front_ends.torch_model.running.sign_counter import operator
 
 #: Operators that hand on the same integers, in another type, shape or place.
 _MOVES = frozenset({"to", "_to_copy", "view", "reshape", "flatten", "clone", "contiguous", "unsqueeze", "squeeze"})

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from schedules.errors import UserError
-from tvm_bnn.front_ends.torch_model.checkpoint import load_weights
+from tvm_bnn.front_ends.torch_model.files.checkpoint import load_weights
 
 
 def network():

@@ -10,7 +10,7 @@ from torch.fx import Node
 
 from schedules.errors import UserError
 from tvm_bnn.front_ends.first_line import first_line
-from tvm_bnn.front_ends.torch_model.retrace import examples_of, replace_examples, retraced, user_inputs
+from tvm_bnn.front_ends.torch_model.adapting.retrace import examples_of, replace_examples, retraced, user_inputs
 
 DEFAULT_BATCH = 1
 #: PyTorch gives every dynamic dimension a lower bound of 2, since it reasons about 0 and 1 apart, and enforces none

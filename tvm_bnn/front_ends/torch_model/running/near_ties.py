@@ -20,7 +20,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from relay_passes.simplify.settle_sign_zero import SignZero
-from tvm_bnn.front_ends.torch_model.sign_counter import SignCounter, depend_on_inputs, operator
+from tvm_bnn.front_ends.torch_model.running.sign_counter import SignCounter, depend_on_inputs, operator
 
 #: Of the largest magnitude in a tensor: two units in the last place of it, in float32.
 NEAR = 2.0**-22

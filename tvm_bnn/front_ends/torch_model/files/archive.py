@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from schedules.errors import UserError
-from tvm_bnn.front_ends.torch_model.expressions import is_arithmetic
+from tvm_bnn.front_ends.torch_model.files.expressions import is_arithmetic
 
 _ADVICE = "where you trust the file, --trust (trust=True) opens it"
 #: Lists of what is stored, and folders that the names in them are relative to.
