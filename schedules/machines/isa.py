@@ -38,7 +38,8 @@ class Isa:
     registers: int
     mnemonics: tuple[str, ...]
     broadcasts_from_memory: bool = True
-    flushes_subnormals: bool = False
+    # Not in the text of an instruction set, of which versions of tuning records are made: schedules do not see it.
+    flushes_subnormals: bool = dataclasses.field(default=False, repr=False)
 
     @property
     def word_dtype(self) -> str:

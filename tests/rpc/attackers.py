@@ -50,6 +50,36 @@ def accepting(serve):
             yield port
 
 
+@contextlib.contextmanager
+def relay(target, changed=lambda _direction, data: data, host="127.0.0.1", port=0):
+    """Pass everything on to a port of a host, through ``changed``; yields the port to connect to."""
+
+    def pump(direction, source, sink, stopped):
+        with contextlib.suppress(OSError):
+            while not stopped.is_set() and (data := source.recv(65536)):
+                sink.sendall(changed(direction, data))
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    with listener(port) as (opened, listening):
+        opened.settimeout(0.1)
+
+        def work(stopped):
+            while not stopped.is_set():
+                with contextlib.suppress(TimeoutError):
+                    caller, _ = opened.accept()
+                    with caller, socket.create_connection((host, target), 5) as called:
+                        caller.settimeout(5)
+                        inward = threading.Thread(target=pump, args=("in", caller, called, stopped))
+                        inward.start()
+                        pump("out", called, caller, stopped)
+                        inward.join()
+
+        with in_thread(work):
+            yield listening
+
+
 def tracker_connection(tracker):
     """Return a connection to a tracker on which TVM's protocol has begun, as far as the tracker lets it."""
     connection = socket.create_connection((tracker.host, tracker.port), 10)

@@ -1,6 +1,5 @@
 """Both ends prove the secret, and nobody in between can say anything."""
 
-import contextlib
 import os
 import socket
 import stat
@@ -20,7 +19,7 @@ from rpc.tracking.shared_secret import agree, read_secret
 from rpc.tracking.tracker_client import Address
 from rpc.tracking.tracker_protocol import ProtocolError
 from schedules.errors import UserError
-from tests.rpc.attackers import accepting, exactly, in_thread, listener
+from tests.rpc.attackers import accepting, exactly, relay
 
 SECRET = b"of this lab"
 
@@ -83,36 +82,6 @@ def test_bytes_arrive_in_any_portions():
         thread.start()
         assert b"".join(receiver.receive(count) for count in (1, 70_000, 3, 0, len(data) - 70_004)) == data
         thread.join()
-
-
-@contextlib.contextmanager
-def relay(target, changed=lambda _direction, data: data, host="127.0.0.1", port=0):
-    """Pass everything on to a port of a host, through ``changed``; yields the port to connect to."""
-
-    def pump(direction, source, sink, stopped):
-        with contextlib.suppress(OSError):
-            while not stopped.is_set() and (data := source.recv(65536)):
-                sink.sendall(changed(direction, data))
-        for end in (source, sink):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    with listener(port) as (opened, listening):
-        opened.settimeout(0.1)
-
-        def work(stopped):
-            while not stopped.is_set():
-                with contextlib.suppress(TimeoutError):
-                    caller, _ = opened.accept()
-                    with caller, socket.create_connection((host, target), 5) as called:
-                        caller.settimeout(5)
-                        inward = threading.Thread(target=pump, args=("in", caller, called, stopped))
-                        inward.start()
-                        pump("out", called, caller, stopped)
-                        inward.join()
-
-        with in_thread(work):
-            yield listening
 
 
 def test_a_proof_that_is_passed_on_is_worth_nothing(secure_lab):
