@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Test processes share the cores; PyTorch's own threads would wait for each other most of the time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A busy machine is slow, not wrong; and CI finds what it found before, so that a failure is of the change.
-settings.register_profile("here", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("here"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 _INSTRUCTIONS = ("ldtilecfg", "tilerelease", "tileloadd64", "tilestored64", "tdpbusd")
 
