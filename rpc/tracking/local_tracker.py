@@ -39,15 +39,19 @@ def local_tracker(port: int = 0, secret: Path | None = None) -> Iterator[Address
     """
     command = [sys.executable, "-m", "rpc", "tracker", "--host", LOOPBACK, "--port", str(port)]
     command += ["--no-secret"] if secret is None else ["--secret-file", str(secret)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace") as process:
+        forwarding = threading.Thread(target=_forward, args=(process.stderr,), daemon=True)
         try:
             said = process.stderr.readline() if process.stderr is not None else ""
             if "listening on" not in said:
                 raise UserError(f"tracker: it does not start ({said.strip() or 'no message'})")
-            threading.Thread(target=_forward, args=(process.stderr,), daemon=True).start()
+            forwarding.start()
             yield Address(LOOPBACK, int(said.rsplit(":", 1)[1]))
         finally:
             process.terminate()
+            if forwarding.is_alive():
+                # It reads to the end, which comes with the tracker's, before the pipe is closed.
+                forwarding.join()
 
 
 def _forward(lines: IO[str]) -> None:

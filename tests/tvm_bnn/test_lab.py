@@ -11,6 +11,7 @@ from rpc.boards import emulation
 from rpc.formats.artifact_facts import read_artifact
 from rpc.measuring import reference_samples
 from rpc.measuring.records import DeviceRecord
+from schedules.errors import UserError
 from schedules.files.record_file import read
 from schedules.machines import host
 from tvm_bnn.artifacts.artifact import read_artifact as read_whole
@@ -45,9 +46,11 @@ def test_other_answers_than_the_reference_are_counted(digits):
     samples = reference_samples.read(reference_samples.beside(digits.path))
     outputs = [[answer[None]] for answer in samples.expected[0].copy()]
     assert reference_samples.compare(outputs, samples, artifact).agreeing == 360
+    outputs[7][0][0, 3] = 1e9
+    assert reference_samples.compare(outputs, samples, artifact).agreeing == 359
     outputs[7][0][0, 3] = np.nan
-    found = reference_samples.compare(outputs, samples, artifact)
-    assert found.agreeing == 359
+    with pytest.raises(UserError, match="1 numbers on the device are not finite where the reference's are"):
+        reference_samples.compare(outputs, samples, artifact)
 
 
 def test_two_emulated_boards_give_the_same_predictions(tmp_path, capsys):

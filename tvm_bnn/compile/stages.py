@@ -51,5 +51,9 @@ class Clock:
             yield
         except UserError:
             raise
+        except RecursionError:
+            raise UserError(
+                f"the model has more operations one behind the other than {name} can follow; split it up"
+            ) from None
         except Exception as error:
             raise defect(error, name, self.artifact.with_suffix(".error.txt")) from error
