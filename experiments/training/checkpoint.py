@@ -36,15 +36,7 @@ def load(path: Path) -> dict[str, Any] | None:
     data = read_whole(path, "checkpoint")
     try:
         content = torch.load(io.BytesIO(data), weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        RuntimeError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-    ) as error:
+    except _UNREADABLE as error:
         raise _damaged(path, str(error).strip().split("\n")[0] or type(error).__name__) from error
     if not isinstance(content, dict):
         raise _damaged(path, f"it holds a {type(content).__name__}")

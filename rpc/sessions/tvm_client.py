@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -48,13 +47,6 @@ _MOST_ANSWER = 1 << 24
 
 class RemoteError(RuntimeError):
     """What was asked for failed on the device; the text is the device's."""
-
-
-class Packet(NamedTuple):
-    """What came from a device."""
-
-    code: int
-    content: bytes
 
 
 class RemoteSession:

@@ -12,10 +12,9 @@ import numpy as np
 
 from tvm_bnn.artifacts.artifact import TensorSpec
 from tvm_bnn.front_ends.source import Array, Reference
+from tvm_bnn.verifying.parity import TOLERANCE
 from tvm_bnn.verifying.samples import Samples
 
-#: Of the largest magnitude, as the parity check has it.
-TOLERANCE = 1e-4
 _SEED = 0
 _BRIGHT = 256
 

@@ -12,12 +12,11 @@ from collections.abc import Sequence
 
 from schedules.errors import UserError
 from schedules.machines.target import Target
-from tvm_bnn.bench.limits.cycle_model import CORES, Analyzer, find_analyzer
+from tvm_bnn.bench.limits.cycle_model import Analyzer, find_analyzer
 from tvm_bnn.tune.runners.counted_library import Block
 
 _ITERATIONS = 100
 #: What llvm-mca calls a core that it models as another.
-_MODELS = {core.target: core.model for core in CORES}
 _SAME_CORE = {"cortex-a76": "neoverse-n1"}
 
 

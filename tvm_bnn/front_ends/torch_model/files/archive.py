@@ -38,7 +38,6 @@ _TARGETS = re.compile(
     r"|_operator\.(?!attrgetter|itemgetter|methodcaller|call)[a-z]\w*|[\w:]*)$"
 )
 _MOST_JSON = 1 << 30
-_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RuntimeError, OSError, zipfile.BadZipFile)
 
 
 def check_archive(path: Path) -> None:
